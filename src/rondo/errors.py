@@ -1,0 +1,100 @@
+"""Every error Rondo raises on purpose, in one tree.
+
+    RondoError
+    ├── SettingsError          rondo.toml or a prompt file is wrong (file, key, what is allowed)
+    ├── InvalidRequest         the caller sent something we cannot use (names the field)
+    ├── NotFound               no such app, model, release, trace, ...
+    ├── Conflict               the change does not fit the present state
+    ├── Unauthorized           no key, or not a valid one
+    ├── Forbidden              a valid key that may not do this
+    ├── Unavailable            we cannot serve right now (journal full, shutting down)
+    ├── UpstreamError          a model provider failed
+    │   ├── UpstreamTimeout
+    │   ├── UpstreamUnreachable
+    │   └── UpstreamCut        a stream died before its end
+    └── CorruptData            bytes on disk are not what we wrote
+
+An error says what is wrong and what to do about it. It knows nothing of HTTP: the doors map `code` to a
+status (see `gateway/wire.py`).
+"""
+
+from __future__ import annotations
+
+
+class RondoError(Exception):
+    """`message` says what is wrong, `remedy` what to do; `param` names the offending field where there is one."""
+
+    code = "internal_error"
+
+    def __init__(self, message: str, *, remedy: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.param = param
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}" if self.remedy else self.message
+
+
+class SettingsError(RondoError):
+    """A project file is wrong. `file` is the path as the user knows it, `param` the dotted key."""
+
+    code = "invalid_settings"
+
+    def __init__(self, message: str, *, file: str, param: str | None = None, remedy: str | None = None) -> None:
+        where = f"{file}: {param}: " if param else f"{file}: "
+        super().__init__(where + message, remedy=remedy, param=param)
+        self.file = file
+
+
+class InvalidRequest(RondoError):
+    code = "invalid_request"
+
+
+class NotFound(RondoError):
+    code = "not_found"
+
+
+class Conflict(RondoError):
+    code = "conflict"
+
+
+class Unauthorized(RondoError):
+    code = "unauthorized"
+
+
+class Forbidden(RondoError):
+    code = "forbidden"
+
+
+class Unavailable(RondoError):
+    code = "unavailable"
+
+
+class UpstreamError(RondoError):
+    """A provider failed. `status` is its HTTP status where it gave one; `body` its own error text, for the record."""
+
+    code = "upstream_error"
+
+    def __init__(
+        self, message: str, *, status: int | None = None, body: bytes = b"", remedy: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+        self.body = body
+
+
+class UpstreamTimeout(UpstreamError):
+    code = "upstream_timeout"
+
+
+class UpstreamUnreachable(UpstreamError):
+    code = "upstream_unreachable"
+
+
+class UpstreamCut(UpstreamError):
+    code = "upstream_cut"
+
+
+class CorruptData(RondoError):
+    code = "corrupt_data"

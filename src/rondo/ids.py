@@ -1,0 +1,38 @@
+"""Identifiers: time-ordered trace ids, span ids, and the secrets of keys.
+
+A trace id is a UUIDv7 (RFC 9562) as 32 hex digits, which is also a valid OpenTelemetry trace id. Ordered by time,
+it lets the record store find a call by its zone maps instead of an index.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from os import urandom
+
+from rondo import clock
+
+_TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def new_trace_id() -> str:
+    """32 hex digits: 48 bits of milliseconds, version 7, 74 random bits."""
+    random = int.from_bytes(urandom(10), "big")
+    milliseconds = clock.now_us() // 1_000
+    high = (milliseconds << 16) | 0x7000 | (random >> 68)
+    low = (0b10 << 62) | (random & 0x3FFF_FFFF_FFFF_FFFF)
+    return f"{(high << 64) | low:032x}"
+
+
+def new_span_id() -> str:
+    """16 hex digits, as OpenTelemetry has them."""
+    return urandom(8).hex()
+
+
+def is_trace_id(text: str) -> bool:
+    return _TRACE_ID.fullmatch(text) is not None
+
+
+def new_secret(prefix: str) -> str:
+    """`prefix` + 256 random bits, URL-safe."""
+    return prefix + secrets.token_urlsafe(32)

@@ -1,0 +1,192 @@
+"""What every room speaks: a Call, its Spans, and Scores.
+
+They are written once, to the journal, as JSON, and never changed. Field names here are the column names of the
+record store. Times are microseconds since the epoch, durations milliseconds, money US dollars. `None` means
+"not known", never zero.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from enum import IntEnum
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+ScoreKind = Literal["user", "human", "judge", "code", "outcome"]
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Tokens in disjoint buckets: `input` holds neither cache reads nor cache writes, `output` no reasoning."""
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """One step inside a call: a retrieval, a rendering, an attempt at a model.
+
+    `kind` is one of `retrieve`, `render`, `model`; `attributes` is a JSON object as text.
+    """
+
+    span_id: str
+    parent_span_id: str
+    name: str
+    kind: str
+    started_at: int
+    duration_ms: float
+    status: Literal["ok", "error"] = "ok"
+    error: str | None = None
+    attributes: str = "{}"
+
+
+class Chunk(Struct, frozen=True, kw_only=True):
+    """A passage that was put before the model. `number` is how the prompt and the answer cite it: [1], [2], ..."""
+
+    number: int
+    id: str
+    source: str
+    title: str
+    heading: str
+    text: str
+    score: float
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One answered (or refused) request at the gateway: one wide, immutable row.
+
+    `input`, `output` and `params` are JSON as the wire had them: the client's messages (or embedding input), the
+    assistant's message (choices where there are several), and the request's other fields. `question` and `answer`
+    are their plain text, for lists and search. `rendered` is the JSON of the messages the model really got, where
+    an app's prompt made them.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None = None
+    project: str
+    key_id: str
+    wire: Literal["chat", "embeddings", "answer"]
+    started_at: int
+    duration_ms: float
+    first_token_ms: float | None = None
+    status: int
+    error_code: str | None = None
+    error_message: str | None = None
+    finish_reason: str | None = None
+    stream: bool = False
+
+    app: str | None = None
+    release: int | None = None
+    release_hash: str | None = None
+    prompt: str | None = None
+    prompt_version: str | None = None
+    knowledge: str | None = None
+    knowledge_version: str | None = None
+
+    requested_model: str
+    model: str | None = None
+    provider: str | None = None
+    served_model: str | None = None
+    attempts: int = 0
+
+    user: str | None = None
+    session: str | None = None
+    tags: dict[str, str] = {}
+
+    question: str = ""
+    answer: str = ""
+    handed_over: bool | None = None
+    input: str = ""
+    output: str = ""
+    params: str = "{}"
+    inputs: str = "{}"
+    rendered: str = ""
+    chunks: list[Chunk] = []
+
+    input_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    price_version: str | None = None
+
+    spans: list[Span] = []
+
+
+class Score(Struct, frozen=True, kw_only=True):
+    """A judgement of a trace. The same `id` written twice is one score: the later one stands.
+
+    Exactly one of `value` (number; a boolean is 0 or 1) and `label` (category) is set. `author` is who judged:
+    the end user's id where the client gave one, else the key's id.
+    """
+
+    id: str
+    project: str
+    trace_id: str
+    name: str
+    kind: ScoreKind = "user"
+    data_type: Literal["boolean", "number", "category"]
+    value: float | None = None
+    label: str | None = None
+    comment: str | None = None
+    author: str
+    key_id: str
+    created_at: int
+
+
+class Kind(IntEnum):
+    """What a journal entry holds: the JSON of a Call or of a Score."""
+
+    CALL = 1
+    SCORE = 2
+
+
+class Entry(Struct, frozen=True, gc=False):
+    """A journal entry: `payload` is JSON as bytes, `accepted_at` when the journal took it (microseconds).
+
+    `kind` is a plain number, because a newer program may have written kinds that this one does not know.
+    """
+
+    kind: int
+    accepted_at: int
+    payload: bytes
+
+
+class Position(Struct, frozen=True):
+    """A place between two entries of one writer's journal.
+
+    `segment` numbers a file, `offset` is bytes into it, `sequence` how many entries the writer took before it.
+    """
+
+    segment: int
+    offset: int
+    sequence: int
+
+
+_ENCODER = msgspec.json.Encoder()
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def to_json(record: Call | Score) -> bytes:
+    """A record as a journal holds it: one line of JSON.
+
+    Text from the wire can hold halves of surrogate pairs, which no UTF-8 can carry. They become U+FFFD, so that an
+    odd character costs itself and never the record.
+    """
+    try:
+        return _ENCODER.encode(record)
+    except UnicodeEncodeError:
+        return json_line(msgspec.to_builtins(record))
+
+
+def json_line(value: Any) -> bytes:
+    """Plain values as one line of JSON, with lone surrogates replaced."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _LONE_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text).encode()
