@@ -1,0 +1,13 @@
+"""Alembic's way in: runs the migrations on the connection, and in the transaction, that `open_catalog` hands over."""
+
+from alembic import context
+
+from rondo.catalog.schema import METADATA
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

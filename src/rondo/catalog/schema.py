@@ -1,0 +1,180 @@
+"""All tables of the catalog: what exists, and who may.
+
+Every row belongs to a project. Times are microseconds since the epoch. `prompts`, `knowledge_versions`,
+`releases`, `traffic` and `audit_entries` are only ever added to. Whoever changes this file adds a migration: a test
+compares the sum of the migrations with it, on both databases.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+from rondo.catalog.text import canonical_json
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Json(TypeDecorator[Any]):
+    """A value kept as canonical JSON text, so both databases give back exactly what was hashed."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else canonical_json(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+def _project(*, primary_key: bool = False) -> Column[str]:
+    return Column("project", Text, ForeignKey("projects.name"), primary_key=primary_key, nullable=False)
+
+
+projects = Table(
+    "projects",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# A key's secret is never stored: `hash` is its SHA-256 in hex, `hint` its last four characters.
+keys = Table(
+    "keys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _project(),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # secret | feedback
+    Column("role", Text),  # viewer | developer | approver | admin; null: may only call the gateway
+    Column("apps", Json, nullable=False),  # the apps it may call; [] is all
+    Column("hash", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("revoked_at", BigInteger),
+    UniqueConstraint("hash"),
+    Index(None, "project"),
+)
+
+apps = Table(
+    "apps",
+    METADATA,
+    _project(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("settings", Json, nullable=False),  # {use_case, goals}, as of the latest release
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# Models that clients may call by name. A release holds its own copy of the models on its route.
+models = Table(
+    "models",
+    METADATA,
+    _project(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("definition", Json, nullable=False),  # the model's table in rondo.toml, its own price included
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+prompts = Table(
+    "prompts",
+    METADATA,
+    _project(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),  # SHA-256 of the parsed prompt
+    Column("source", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+knowledge_versions = Table(
+    "knowledge_versions",
+    METADATA,
+    _project(primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),  # also the name of the index's directory
+    Column("documents", Integer, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+releases = Table(
+    "releases",
+    METADATA,
+    _project(primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("hash", Text, nullable=False),  # SHA-256 of `manifest`
+    Column("manifest", Text, nullable=False),  # the JSON text exactly as hashed
+    Column("message", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["project", "app"], ["apps.project", "apps.name"]),
+    UniqueConstraint("project", "app", "hash"),
+)
+
+# Which release serves whom. The row with the highest sequence holds now; the rows before it are the history.
+traffic = Table(
+    "traffic",
+    METADATA,
+    _project(primary_key=True),
+    Column("app", Text, primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),  # release | promote | split | rollback
+    Column("reason", Text, nullable=False),
+    Column("stable", Integer, nullable=False),
+    Column("arms", Json, nullable=False),  # [{"release", "share_bp"}], shares in basis points
+    Column("salt", Text, nullable=False),
+    ForeignKeyConstraint(["project", "app", "stable"], ["releases.project", "releases.app", "releases.number"]),
+)
+
+# Each entry's hash covers the entry and the hash before it.
+audit_entries = Table(
+    "audit_entries",
+    METADATA,
+    _project(primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("details", Json, nullable=False),
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+# One row. Its number grows with every change that alters what is served; gateways watch it.
+revision = Table(
+    "revision",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)

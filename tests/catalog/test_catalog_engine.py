@@ -1,0 +1,218 @@
+"""The catalog's promises, the same on SQLite and Postgres."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import stat
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError
+
+from rondo.catalog import engine as engine_module
+from rondo.catalog.engine import Catalog, open_catalog, sqlite_url
+from rondo.catalog.revision import bump, current
+from rondo.catalog.schema import METADATA, projects
+from rondo.errors import Conflict, CorruptData, SettingsError, Unavailable
+
+
+def test_schema_is_the_sum_of_the_migrations(catalog: Catalog) -> None:
+    with catalog.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_constraints_have_the_same_names_as_in_the_schema(catalog: Catalog) -> None:
+    with catalog.read() as connection:
+        inspector = inspect(connection)
+        for table in METADATA.tables.values():
+            found = {inspector.get_pk_constraint(table.name)["name"]}
+            found |= {each["name"] for each in inspector.get_foreign_keys(table.name)}
+            found |= {each["name"] for each in inspector.get_unique_constraints(table.name)}
+            found |= {each["name"] for each in inspector.get_check_constraints(table.name)}
+            assert found == {str(each.name) for each in table.constraints}
+
+
+def test_newest_version_is_alembics_head() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(engine_module._MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [engine_module._known_versions()[-1]]
+
+
+def test_opening_twice_changes_nothing_and_does_not_load_alembic(catalog_url: str) -> None:
+    open_catalog(catalog_url).close()
+    program = (
+        "import sys; from rondo.catalog.engine import open_catalog; open_catalog(sys.argv[1]).close(); "
+        "assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, catalog_url], check=True)
+
+
+def _open_and_count(url: str, start: multiprocessing.synchronize.Barrier) -> None:
+    start.wait()
+    catalog = open_catalog(url)
+    with catalog.begin() as connection:
+        bump(connection)
+    catalog.close()
+
+
+def test_processes_that_start_at_once_migrate_once(catalog_url: str) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(3)
+    processes = [spawn.Process(target=_open_and_count, args=(catalog_url, start)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    catalog = open_catalog(catalog_url)
+    with catalog.read() as connection:
+        assert current(connection) == 3
+    catalog.close()
+
+
+def test_threads_that_open_an_empty_database_at_once(catalog_url: str) -> None:
+    start = threading.Barrier(4)
+
+    def opened(_: int) -> None:
+        start.wait()
+        open_catalog(catalog_url).close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(opened, range(4)))
+
+
+def test_a_failed_migration_leaves_nothing(catalog_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = engine_module._upgrade
+
+    def dies_after(connection: object) -> None:
+        whole(connection)  # type: ignore[arg-type]
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(engine_module, "_upgrade", dies_after)
+    with pytest.raises(RuntimeError):
+        open_catalog(catalog_url)
+    monkeypatch.undo()
+    catalog = open_catalog(catalog_url)
+    with catalog.read() as connection:
+        assert current(connection) == 0
+    catalog.close()
+
+
+def test_a_catalog_from_the_future_is_refused(catalog: Catalog) -> None:
+    with catalog.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Conflict, match="newer Rondo"):
+        catalog.migrate()
+
+
+def test_an_error_in_the_block_rolls_back(catalog: Catalog) -> None:
+    def fails() -> None:
+        with catalog.begin() as connection:
+            connection.execute(insert(projects).values(name="p", created_at=1))
+            bump(connection)
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fails()
+    with catalog.read() as connection:
+        assert current(connection) == 0
+        assert connection.execute(select(projects.c.name)).all() == []
+
+
+def test_writers_take_turns_from_their_first_read(catalog: Catalog) -> None:
+    def add(_: int) -> None:
+        with catalog.begin() as connection:
+            before = current(connection)
+            assert bump(connection) == before + 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(40)))
+    with catalog.read() as connection:
+        assert current(connection) == 40
+
+
+def test_a_reader_sees_one_moment_and_waits_for_nobody(catalog: Catalog) -> None:
+    with catalog.read() as reader:
+        assert current(reader) == 0
+        with catalog.begin() as writer:
+            bump(writer)
+            assert current(reader) == 0
+        assert current(reader) == 0
+    with catalog.read() as reader:
+        assert current(reader) == 1
+
+
+def test_a_reader_cannot_write_on_postgres(catalog: Catalog) -> None:
+    if catalog.is_sqlite:
+        pytest.skip("SQLite has no read-only transactions")
+    with pytest.raises(Exception, match="read-only"), catalog.read() as connection:
+        bump(connection)
+
+
+def test_rows_need_their_project(catalog: Catalog) -> None:
+    with pytest.raises(IntegrityError), catalog.begin() as connection:
+        connection.execute(
+            METADATA.tables["apps"].insert().values(project="ghost", name="a", settings={}, created_at=1)
+        )
+
+
+def test_a_lock_that_is_held_too_long_is_unavailable(catalog_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
+    catalog = Catalog(catalog_url)
+    if not catalog.is_sqlite:
+        monkeypatch.setattr(engine_module, "_BUSY_MS", 10_000)
+    catalog.migrate()
+    monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
+    with catalog.begin(), pytest.raises(Unavailable, match="Nothing was changed"), catalog.begin():
+        pass
+    with catalog.begin() as connection:
+        assert bump(connection) == 1
+    catalog.close()
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://u:hunter2@h/d", "sqlite://", "sqlite:///:memory:"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Catalog(url)
+    assert "RONDO_CATALOG_URL" in str(caught.value)
+    assert caught.value.remedy
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_database_that_is_not_there_is_unavailable() -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(Unavailable, match="does not answer") as caught:
+        open_catalog("postgresql://u:hunter2@127.0.0.1:1/none")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").write_bytes(b"not a database, by any means" * 100)
+    with pytest.raises(CorruptData, match="damaged"):
+        open_catalog(sqlite_url(tmp_path / "catalog.db"))
+
+
+def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Unavailable, match="cannot be opened"):
+        open_catalog(sqlite_url(tmp_path / "file" / "catalog.db"))
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    catalog = open_catalog(sqlite_url(tmp_path / "a b%41c" / "catalog.db"))
+    with catalog.begin() as connection:
+        bump(connection)
+        for name in os.listdir(tmp_path / "a b%41c"):
+            assert stat.S_IMODE((tmp_path / "a b%41c" / name).stat().st_mode) == 0o600
+    catalog.close()
