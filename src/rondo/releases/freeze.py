@@ -1,0 +1,142 @@
+"""Freezes a bundle into a release: parse, index, hash, write.
+
+Everything that can be wrong with the bundle is found before the catalog is touched; the index is built before the
+transaction begins, so nobody waits for it. The transaction writes all or nothing. Freezing what is released already
+gives that release back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from rondo import clock
+from rondo.catalog import revision
+from rondo.catalog.engine import Catalog
+from rondo.catalog.text import check_text
+from rondo.errors import NotFound
+from rondo.governance import audit, projects
+from rondo.knowledge import index
+from rondo.knowledge import store as knowledge_store
+from rondo.knowledge.model import IndexVersion
+from rondo.prompts import store as prompt_store
+from rondo.prompts.model import Prompt
+from rondo.prompts.source import parse_prompt
+from rondo.providers.base import ModelSpec
+from rondo.releases import bundle as bundles
+from rondo.releases import manifest as manifests
+from rondo.releases import store, traffic
+from rondo.releases.model import Bundle, Frozen, Release
+from rondo.settings import ProjectSettings
+
+
+def freeze(
+    catalog: Catalog,
+    knowledge_root: Path,
+    project: str,
+    bundle: Bundle,
+    *,
+    actor: str,
+    message: str = "",
+    check_model: Callable[[ModelSpec], object] | None = None,
+) -> Frozen:
+    """The release that this bundle is, made unless it is there already.
+
+    An app's first release serves at once; later ones wait for traffic. `check_model` is called with every model, to
+    refuse those that no provider takes. Raises SettingsError, which names file and key, InvalidRequest and NotFound.
+    """
+    check_text(message, param="message", longest=2_000)
+    settings = bundles.settings_of(bundle)
+    prompt_file, prompt_text = bundles.prompt_of(bundle, settings)
+    prompt = parse_prompt(prompt_text, file=prompt_file)
+    for name, model in settings.models.items():
+        spec = manifests.spec(name, model)
+        if check_model is not None:
+            check_model(spec)
+    manifests.check_json(settings.app.params, "app.params")
+    built = _index(catalog, knowledge_root, project, bundle, settings)
+    manifest = manifests.build(
+        settings, prompt=prompt.name, prompt_version=prompt.version, knowledge_version=built.version if built else None
+    )
+    with catalog.begin() as connection:
+        projects.require(connection, project)
+        changed = _register(connection, project, settings, actor)
+        release = _existing(connection, project, settings.app.name, manifest)
+        created = release is None
+        if release is None:
+            _save_parts(connection, project, prompt, built)
+            release = _insert(connection, project, manifest, actor=actor, message=message)
+        if created or changed:
+            revision.bump(connection)
+    return Frozen(release=release, created=created, knowledge=built)
+
+
+def _index(
+    catalog: Catalog, root: Path, project: str, bundle: Bundle, settings: ProjectSettings
+) -> IndexVersion | None:
+    """Build the index of the app's knowledge on top of the project's latest, so that only what changed is parsed."""
+    name = settings.app.knowledge
+    with catalog.read() as connection:
+        projects.require(connection, project)
+        if name is None:
+            return None
+        previous: str | None
+        try:
+            previous = knowledge_store.latest(connection, project, name).version
+        except NotFound:
+            previous = None
+    documents = bundles.documents(bundle, settings)
+    return index.build(documents, settings.knowledge[name], root, name=name, previous=previous)
+
+
+def _register(connection: Connection, project: str, settings: ProjectSettings, actor: str) -> bool:
+    """The app's settings and the models that may be called by name, as of this bundle; whether any is new."""
+    now = clock.now_us()
+    app = settings.app.name
+    about = {
+        "use_case": settings.use_case.model_dump(mode="json"),
+        "goals": [goal.model_dump(mode="json") for goal in settings.goals],
+    }
+    changed = store.save_app(connection, project, app, about, now)
+    if changed:
+        audit.record(connection, project, actor, "app.update", f"app:{app}", about)
+    for name, model in sorted(settings.models.items()):
+        definition = model.model_dump(mode="json")
+        if store.save_model(connection, project, name, definition, now):
+            changed = True
+            audit.record(connection, project, actor, "model.update", f"model:{name}", definition)
+    return changed
+
+
+def _existing(connection: Connection, project: str, app: str, manifest: dict[str, Any]) -> Release | None:
+    _, hash_ = manifests.text_and_hash(manifest)
+    return store.find_release(connection, project, app, hash_)
+
+
+def _save_parts(connection: Connection, project: str, prompt: Prompt, built: IndexVersion | None) -> None:
+    prompt_store.save(connection, project, prompt.name, prompt)
+    if built is not None:
+        knowledge_store.save(connection, project, built.name, built)
+
+
+def _insert(connection: Connection, project: str, manifest: dict[str, Any], *, actor: str, message: str) -> Release:
+    app = manifest["app"]
+    text, hash_ = manifests.text_and_hash(manifest)
+    release = Release(
+        project=project,
+        app=app,
+        number=store.next_number(connection, project, app),
+        hash=hash_,
+        manifest=manifests.parse(text, hash_),
+        message=message,
+        created_by=actor,
+        created_at=clock.now_us(),
+    )
+    store.insert_release(connection, release, text)
+    details = {"hash": hash_, "message": message, "prompt": manifest["prompt"], "knowledge": manifest["knowledge"]}
+    audit.record(connection, project, actor, "release.create", f"release:{release.label}", details)
+    traffic.first(connection, release, actor=actor)
+    return release

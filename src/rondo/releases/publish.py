@@ -1,0 +1,179 @@
+"""From the catalog to the plan that the gateway serves.
+
+The plan is immutable; parts that did not change (releases, indexes) are taken over from the last one. An app that
+cannot be served as released (its index is gone, say) is left out with the reason, and the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+from rondo.providers.prices import Price, PriceBook
+from sqlalchemy import Connection
+
+from rondo.catalog import revision
+from rondo.catalog.engine import Catalog
+from rondo.errors import RondoError
+from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
+from rondo.governance import keys, projects
+from rondo.knowledge.search import Index, open_index
+from rondo.prompts import store as prompts
+from rondo.prompts.render import Template
+from rondo.providers.base import ModelSpec
+from rondo.providers.registry import Providers, is_direct
+from rondo.releases import manifest, store
+from rondo.releases.model import AppRow, ModelRow, Release
+from rondo.releases.state import layout
+from rondo.settings import ModelSettings
+
+OWN_PRICE = "rondo.toml"
+"""The price version of calls whose price the project has set itself."""
+
+_log = logging.getLogger("rondo.releases")
+
+
+class Publisher:
+    """Builds plans, one after the other. Not for several threads at once."""
+
+    def __init__(self, catalog: Catalog, knowledge_root: Path, providers: Providers) -> None:
+        self._catalog = catalog
+        self._knowledge_root = knowledge_root
+        self._providers = providers
+        self._prices = PriceBook()
+        self._own_prices: dict[tuple[str, str, str, str], Price] = {}
+        self._releases: dict[tuple[str, str, int], ServedRelease] = {}
+        self._direct = lru_cache(1_000)(self._make_direct)
+
+    def revision(self) -> int:
+        """The catalog's revision now."""
+        with self._catalog.read() as connection:
+            return revision.current(connection)
+
+    def plan(self) -> Plan:
+        """The plan for the catalog as it is now. Raises RondoError where the catalog cannot be read."""
+        with self._catalog.read() as connection:
+            owners = projects.names(connection)
+            rows = [row for project in owners for row in store.list_models(connection, project)]
+            own_prices = {key: price for row in rows if (key := _price_key(row)) and (price := _own_price(row))}
+            if own_prices != self._own_prices:
+                self._own_prices, self._releases = own_prices, {}
+            apps, faults = self._apps(connection, owners)
+            return Plan(
+                revision=revision.current(connection),
+                grants=keys.grants(connection),
+                apps=apps,
+                models=self._models(rows),
+                direct=self._direct,
+                faults=faults,
+            )
+
+    def _models(self, rows: list[ModelRow]) -> dict[tuple[str, str], ServedModel]:
+        models = {}
+        for row in rows:
+            spec = manifest.spec(row.name, ModelSettings.model_validate(row.definition))
+            try:
+                models[row.project, row.name] = self._served(row.project, spec)
+            except RondoError as error:
+                _log.error("the model %s cannot be served: %s", row.name, error)
+        return models
+
+    def _apps(
+        self, connection: Connection, names: list[str]
+    ) -> tuple[dict[tuple[str, str], ServedApp], dict[tuple[str, str], str]]:
+        apps: dict[tuple[str, str], ServedApp] = {}
+        faults: dict[tuple[str, str], str] = {}
+        live: dict[tuple[str, str, int], ServedRelease] = {}
+        for row in (row for project in names for row in store.list_apps(connection, project)):
+            try:
+                app = self._app(connection, row, live)
+            except RondoError as error:
+                _log.error("the app %s cannot be served: %s", row.name, error)
+                faults[row.project, row.name] = str(error)
+            else:
+                if app is not None:
+                    apps[row.project, row.name] = app
+        self._releases = live
+        return apps, faults
+
+    def _app(
+        self, connection: Connection, row: AppRow, live: dict[tuple[str, str, int], ServedRelease]
+    ) -> ServedApp | None:
+        """The app with the releases that have traffic, which go into `live`; None where it has none yet."""
+        change = store.current_traffic(connection, row.project, row.name)
+        if change is None or change.traffic.stable is None:
+            return None
+        traffic = change.traffic
+        assert traffic.stable is not None
+        served: dict[int, ServedRelease] = {}
+        for number in {traffic.stable, *(arm.release for arm in traffic.arms)}:
+            key = (row.project, row.name, number)
+            served[number] = self._releases.get(key) or self._release(
+                connection, store.get_release(connection, row.project, row.name, number)
+            )
+            live[key] = served[number]
+        return ServedApp(
+            name=row.name,
+            stable=served[traffic.stable],
+            arms=tuple((served[number], places) for number, places in layout(traffic)),
+            salt=traffic.salt,
+        )
+
+    def _release(self, connection: Connection, release: Release) -> ServedRelease:
+        parts = release.manifest
+        prompt = prompts.get(connection, release.project, parts["prompt"]["name"], parts["prompt"]["version"])
+        knowledge = parts["knowledge"]
+        params = dict(parts["params"])
+        if prompt.output_schema is not None:
+            params.setdefault("response_format", _response_format(prompt.name, prompt.output_schema))
+        return ServedRelease(
+            app=release.app,
+            number=release.number,
+            hash=release.hash,
+            prompt=prompt.name,
+            prompt_version=prompt.version,
+            template=Template(prompt),
+            route=tuple(self._served(release.project, spec) for spec in manifest.route(parts)),
+            params={name: msgspec.json.encode(value) for name, value in params.items()},
+            knowledge=knowledge["name"] if knowledge else None,
+            knowledge_version=knowledge["version"] if knowledge else None,
+            index=self._index(knowledge["version"]) if knowledge else None,
+            top_k=knowledge["top_k"] if knowledge else 0,
+            hand_over=parts["hand_over"],
+        )
+
+    def _index(self, version: str) -> Index:
+        """Open once, however many releases share it."""
+        for release in self._releases.values():
+            if release.knowledge_version == version and release.index is not None:
+                return release.index
+        return open_index(self._knowledge_root, version)
+
+    def _served(self, project: str, spec: ModelSpec) -> ServedModel:
+        provider = self._providers.make(spec)
+        own = self._own_prices.get((project, spec.name, spec.provider, spec.model))
+        if own is not None:
+            return ServedModel(spec, provider, own, OWN_PRICE)
+        return ServedModel(spec, provider, self._prices.find(spec.provider, spec.model), self._prices.version)
+
+    def _make_direct(self, provider: str, model: str) -> ServedModel | None:
+        if not is_direct(provider):
+            return None
+        return self._served("", ModelSpec(name=f"{provider}/{model}", provider=provider, model=model))
+
+
+def _price_key(row: ModelRow) -> tuple[str, str, str, str]:
+    """An own price holds for the model it was set for, not for another that takes over its name."""
+    return row.project, row.name, row.definition["provider"], row.definition.get("model", "")
+
+
+def _own_price(row: ModelRow) -> Price | None:
+    price = row.definition.get("price")
+    return msgspec.convert(price, Price) if price else None
+
+
+def _response_format(name: str, schema: dict[str, object]) -> dict[str, object]:
+    """OpenAI's structured outputs, from the prompt's output schema."""
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}

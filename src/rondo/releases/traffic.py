@@ -1,0 +1,122 @@
+"""The verbs that move traffic: promote, split, rollback.
+
+Each is one transaction: what holds now is read, the state machine decides, and the new state, its audit entry and the
+new revision are written together. A verb that would change nothing writes nothing and gives back what holds, so
+trying again is safe.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Mapping
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from rondo import clock
+from rondo.catalog import revision
+from rondo.catalog.engine import Catalog
+from rondo.catalog.text import check_text
+from rondo.governance import audit
+from rondo.releases import state, store
+from rondo.releases.model import Release, TrafficAction, TrafficChange
+from rondo.releases.state import Traffic
+
+
+def promote(catalog: Catalog, project: str, app: str, release: int, *, actor: str, reason: str = "") -> TrafficChange:
+    """The release serves everyone. Raises NotFound."""
+    step = _Step(project, app, "promote", actor, reason)
+    return _take(catalog, step, [release], lambda now: state.promote(now, release))
+
+
+def split(
+    catalog: Catalog, project: str, app: str, percents: Mapping[int, object], *, actor: str, reason: str = ""
+) -> TrafficChange:
+    """Candidates take shares in percent, e.g. `{7: 5}`; the stable release has the rest.
+
+    Raises NotFound, InvalidRequest (`shares.<release>`).
+    """
+    salt = secrets.token_hex(8)
+    step = _Step(project, app, "split", actor, reason)
+    return _take(catalog, step, percents, lambda now: state.split(now, percents, salt=salt))
+
+
+def rollback(
+    catalog: Catalog, project: str, app: str, *, to: int | None = None, actor: str, reason: str = ""
+) -> TrafficChange:
+    """End a split; without one, back to the stable release before; with `to`, back to that one.
+
+    Raises NotFound, and Conflict where there is nothing to go back to.
+    """
+    step = _Step(project, app, "rollback", actor, reason)
+    return _take(catalog, step, [] if to is None else [to], lambda now: state.rollback(now, to))
+
+
+def first(connection: Connection, release: Release, *, actor: str) -> TrafficChange | None:
+    """Let an app's first release serve at once; None where something serves already."""
+    if store.current_traffic(connection, release.project, release.app) is not None:
+        return None
+    step = _Step(release.project, release.app, "release", actor, "The first release.")
+    return _write(connection, step, None, state.release(state.NOTHING, release.number))
+
+
+def current(connection: Connection, project: str, app: str) -> TrafficChange | None:
+    """What holds now; None where the app has no release, or does not exist."""
+    return store.current_traffic(connection, project, app)
+
+
+def history(connection: Connection, project: str, app: str) -> list[TrafficChange]:
+    """Every step, newest first. Raises NotFound."""
+    store.get_app(connection, project, app)
+    return store.traffic_history(connection, project, app)[::-1]
+
+
+class _Step(Struct, frozen=True):
+    project: str
+    app: str
+    action: TrafficAction
+    actor: str
+    reason: str
+
+
+def _take(catalog: Catalog, step: _Step, named: Collection[int], move: Callable[[Traffic], Traffic]) -> TrafficChange:
+    """Move the app's traffic, once the releases that were `named` are known to exist."""
+    check_text(step.reason, param="reason", longest=2_000)
+    with catalog.begin() as connection:
+        store.get_app(connection, step.project, step.app)
+        for number in named:
+            store.get_release(connection, step.project, step.app, number)
+        before = store.current_traffic(connection, step.project, step.app)
+        after = move(before.traffic if before else state.NOTHING)
+        if before is not None and after == before.traffic:
+            return before
+        return _write(connection, step, before, after)
+
+
+def _write(connection: Connection, step: _Step, before: TrafficChange | None, after: Traffic) -> TrafficChange:
+    change = TrafficChange(
+        project=step.project,
+        app=step.app,
+        sequence=before.sequence + 1 if before else 1,
+        at=clock.now_us(),
+        actor=step.actor,
+        action=step.action,
+        reason=step.reason,
+        traffic=after,
+    )
+    store.insert_traffic(connection, change)
+    details = {
+        "sequence": change.sequence,
+        "from": _describe(before.traffic) if before else None,
+        "to": _describe(after),
+        "reason": step.reason,
+    }
+    audit.record(connection, step.project, step.actor, f"traffic.{step.action}", f"app:{step.app}", details)
+    revision.bump(connection)
+    return change
+
+
+def _describe(traffic: Traffic) -> dict[str, object]:
+    """For the audit log: `{"stable": 3, "split": {"4": "12.5 %"}}`."""
+    shares = {str(arm.release): f"{state.percent_text(arm.share_bp)} %" for arm in traffic.arms}
+    return {"stable": traffic.stable, "split": shares}
