@@ -1,0 +1,65 @@
+"""What a plain reply says: text, tokens, served model. One typed parse; the bytes themselves stay as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from rondo.errors import UpstreamCut, UpstreamError
+from rondo.gateway.turn import Turn
+from rondo.gateway.wire import UNREADABLE, text_of
+
+
+class _Choice(Struct):
+    message: Raw = Raw(b"null")
+    finish_reason: str | None = None
+
+
+class _Completion(Struct):
+    choices: list[_Choice]
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+
+
+class _Message(Struct):
+    content: Any = None
+
+
+class _Embeddings(Struct):
+    data: Raw
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+
+
+_completion = msgspec.json.Decoder(_Completion)
+_message = msgspec.json.Decoder(_Message | None)
+_embeddings = msgspec.json.Decoder(_Embeddings)
+
+
+def read_completion(turn: Turn, body: bytes) -> None:
+    """Take a `chat.completion` into the turn. Raises UpstreamError where it is none."""
+    try:
+        completion = _completion.decode(body)
+        messages = [choice.message for choice in completion.choices]
+        first = _message.decode(messages[0]) if messages else None
+    except UNREADABLE as error:
+        raise _garbage(error) from None
+    turn.served_model, turn.usage = completion.model, completion.usage
+    turn.finish_reason = completion.choices[0].finish_reason if messages else None
+    turn.answer = text_of(first.content) if first else ""
+    turn.output = bytes(messages[0]) if len(messages) == 1 else msgspec.json.encode(messages)
+
+
+def read_embeddings(turn: Turn, body: bytes) -> None:
+    """Take a list of embeddings into the turn; the vectors are not recorded. Raises UpstreamError."""
+    try:
+        embeddings = _embeddings.decode(body)
+    except UNREADABLE as error:
+        raise _garbage(error) from None
+    turn.served_model, turn.usage = embeddings.model, embeddings.usage
+
+
+def _garbage(error: Exception) -> UpstreamError:
+    return UpstreamCut(f"The provider's answer cannot be read: {error}.")

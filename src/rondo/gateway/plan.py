@@ -1,0 +1,71 @@
+"""The plan: everything the gateway needs to answer, as one immutable snapshot in memory.
+
+`releases/publish.py` builds it from the catalog; the server swaps it in whole. A request keeps the plan it began
+with. Nothing here touches a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from rondo.governance.model import Grant
+from rondo.knowledge.search import Index
+from rondo.prompts.render import Template
+from rondo.providers.base import ModelSpec, Provider
+from rondo.providers.prices import Price
+
+
+class ServedModel(Struct, frozen=True):
+    """A model ready to be called. `price` is None where it is unknown."""
+
+    spec: ModelSpec
+    provider: Provider
+    price: Price | None
+    price_version: str
+
+
+class ServedRelease(Struct, frozen=True, kw_only=True):
+    """A release with all its parts at hand. `params` are JSON values, already encoded."""
+
+    app: str
+    number: int
+    hash: str
+    prompt: str
+    prompt_version: str
+    template: Template
+    route: tuple[ServedModel, ...]
+    params: dict[str, bytes]
+    knowledge: str | None
+    knowledge_version: str | None
+    index: Index | None
+    top_k: int
+    hand_over: str
+
+    @property
+    def label(self) -> str:
+        """`support-bot#7`."""
+        return f"{self.app}#{self.number}"
+
+
+class ServedApp(Struct, frozen=True, kw_only=True):
+    """Who gets which release: `arms` take consecutive places of the 10,000 (`assign.py`), the rest is `stable`'s."""
+
+    name: str
+    stable: ServedRelease
+    arms: tuple[tuple[ServedRelease, int], ...] = ()
+    salt: str = ""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """One snapshot. Keys of `grants` are SHA-256 digests of secrets; of `apps` and `models`, (project, name)."""
+
+    revision: int
+    grants: dict[str, Grant]
+    apps: dict[tuple[str, str], ServedApp]
+    models: dict[tuple[str, str], ServedModel]
+    direct: Callable[[str, str], ServedModel | None]
+    """A model named by (provider, model id) alone; None where there is no such provider."""
+    faults: dict[tuple[str, str], str] = {}
+    """Apps that cannot be served as released, and why."""

@@ -1,0 +1,178 @@
+"""Server-sent events of a chat completion: split into whole events, read along the way, and passed on unchanged.
+
+The event that ends the answer is held back, so that the record can be written before the client sees the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from rondo.errors import UpstreamCut
+from rondo.gateway.wire import UNREADABLE, text_of
+
+DONE = b"data: [DONE]\n\n"
+_MAX_EVENT = 32 * 1024 * 1024
+
+
+class _Delta(Struct):
+    content: Any = None
+    tool_calls: list[dict[str, Any]] | None = None
+    refusal: str | None = None
+
+
+class _Choice(Struct):
+    index: int = 0
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Event(Struct):
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+_event = msgspec.json.Decoder(_Event)
+
+
+class StreamedAnswer:
+    """What a stream amounts to so far."""
+
+    def __init__(self) -> None:
+        self.served_model: str | None = None
+        self.finish_reason: str | None = None
+        self.usage: dict[str, Any] | None = None
+        self.done = False
+        self.begun = False
+        """Whether anything has been said: text, a refusal, a tool call."""
+        self._unfinished: dict[int, bool] = {}
+        self._texts: dict[int, list[str]] = {}
+        self._refusals: list[str] = []
+        self._tool_calls: dict[tuple[int, int], dict[str, Any]] = {}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the provider said that it is done, or finished every choice it began."""
+        return self.done or (bool(self._unfinished) and not any(self._unfinished.values()))
+
+    @property
+    def text(self) -> str:
+        """The first choice's text."""
+        return "".join(self._texts.get(0, ()))
+
+    def output(self) -> bytes:
+        """The messages as a plain completion would have had them: one object, or a list where there are several."""
+        choices = sorted({*self._texts, *(choice for choice, _ in self._tool_calls)} or {0})
+        messages = [self._message(choice) for choice in choices]
+        return msgspec.json.encode(messages[0] if len(messages) == 1 else messages)
+
+    def _message(self, choice: int) -> dict[str, Any]:
+        text = "".join(self._texts.get(choice, ()))
+        calls = [call for (at, _), call in sorted(self._tool_calls.items()) if at == choice]
+        message: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
+        if calls:
+            message["tool_calls"] = calls
+        if self._refusals and choice == 0:
+            message["refusal"] = "".join(self._refusals)
+        return message
+
+    def read(self, event: bytes) -> bool:
+        """Take one whole event in; True where it carries usage only. Raises UpstreamCut for an error event."""
+        data = _data_of(event)
+        if data is None:
+            return False
+        if data == b"[DONE]":
+            self.done = True
+            return False
+        try:
+            parsed = _event.decode(data)
+        except UNREADABLE:
+            raise UpstreamCut("The provider sent an event that is no part of a completion.") from None
+        if parsed.error is not None:
+            raise UpstreamCut(f"The provider ended its stream with an error: {parsed.error}.")
+        if parsed.model:
+            self.served_model = parsed.model
+        if parsed.usage is not None:
+            self.usage = parsed.usage
+        for choice in parsed.choices or ():
+            self._take(choice)
+        return not parsed.choices and parsed.usage is not None
+
+    def _take(self, choice: _Choice) -> None:
+        if choice.delta is not None:
+            self._take_delta(choice.index, choice.delta)
+        if choice.finish_reason:
+            self._unfinished[choice.index] = False
+            self.finish_reason = choice.finish_reason
+        else:
+            self._unfinished.setdefault(choice.index, True)
+
+    def _take_delta(self, choice: int, delta: _Delta) -> None:
+        text = delta.content if isinstance(delta.content, str) else text_of(delta.content)
+        if text:
+            self._texts.setdefault(choice, []).append(text)
+        if delta.refusal:
+            self._refusals.append(delta.refusal)
+        for fragment in delta.tool_calls or ():
+            self._take_tool_call(choice, fragment)
+        if text or delta.refusal or delta.tool_calls:
+            self.begun = True
+
+    def _take_tool_call(self, choice: int, fragment: dict[str, Any]) -> None:
+        position = fragment.get("index")
+        known = self._tool_calls.setdefault(
+            (choice, position if isinstance(position, int) else 0), {"type": "function"}
+        )
+        for key, value in fragment.items():
+            if key == "function" and isinstance(value, dict):
+                function = known.setdefault("function", {"name": "", "arguments": ""})
+                for part, text in value.items():
+                    before = function.get(part)
+                    function[part] = before + text if isinstance(before, str) and isinstance(text, str) else text
+            elif key != "index":
+                known[key] = value
+
+
+async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Whole events, blank line included, byte for byte. Raises UpstreamCut where the end is not the end of one."""
+    rest = b""
+    async for chunk in chunks:
+        rest += chunk
+        whole, rest = split(rest)
+        for event in whole:
+            yield event
+        if len(rest) > _MAX_EVENT:
+            raise UpstreamCut("The provider sent an endless event.")
+    if rest.strip():
+        if b"[DONE]" not in rest:
+            raise UpstreamCut("The provider broke off in the middle of an event.")
+        yield rest.rstrip() + b"\n\n"
+
+
+def split(buffer: bytes) -> tuple[list[bytes], bytes]:
+    """The whole events at the start of `buffer`, and what is left. Lines may end in LF or CRLF."""
+    return (whole := list(_whole_events(buffer))), buffer[sum(map(len, whole)) :]
+
+
+def _whole_events(buffer: bytes) -> Iterator[bytes]:
+    start = 0
+    while True:
+        ends = [(at, len(mark)) for mark in (b"\n\n", b"\r\n\r\n") if (at := buffer.find(mark, start)) >= 0]
+        if not ends:
+            return
+        at, width = min(ends)
+        yield buffer[start : at + width]
+        start = at + width
+
+
+def _data_of(event: bytes) -> bytes | None:
+    """The `data` of an event; None for comments and other fields."""
+    if event.startswith(b"data:") and event.count(b"\n") == 2:
+        return event[5:].strip()
+    lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
+    return b"\n".join(lines) if lines else None

@@ -1,0 +1,154 @@
+"""One request on its way: what is known so far, and how it becomes the Call that is recorded."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw
+
+from rondo import clock, ids
+from rondo.errors import RondoError
+from rondo.gateway.plan import ServedModel, ServedRelease
+from rondo.gateway.wire import ClientRequest, WireName, status_of
+from rondo.governance.model import Grant
+from rondo.records import Call, Chunk, Span
+from rondo.traces.cost import cost_usd, usage_from
+
+CLIENT_CLOSED = 499
+"""Status of a call whose client left before the end (nginx's number for it)."""
+
+_NOT_PARAMS = frozenset(("model", "messages", "input", "stream", "inputs", "session", "user", "metadata"))
+
+
+class Turn:
+    """Filled in step by step by the pipeline; `call` makes the record."""
+
+    def __init__(self, grant: Grant, wire: WireName, request: ClientRequest) -> None:
+        self.grant = grant
+        self.wire = wire
+        self.request = request
+        self.trace_id = ids.new_trace_id()
+        self.span_id = ids.new_span_id()
+        self.started_at = clock.now_us()
+        self.release: ServedRelease | None = None
+        self.model: ServedModel | None = None
+        self.attempts = 0
+        self.chunks: list[Chunk] = []
+        self.rendered: bytes = b""
+        self.spans: list[Span] = []
+        self.first_token_ms: float | None = None
+        self.served_model: str | None = None
+        self.finish_reason: str | None = None
+        self.answer = ""
+        self.output: bytes = b""
+        self.usage: dict[str, Any] | None = None
+        self._began = clock.monotonic()
+
+    @property
+    def unit(self) -> str:
+        """Whom a split is sticky to: the user, else the session, else this trace alone."""
+        return self.request.user or self.request.session or self.trace_id
+
+    def elapsed_ms(self) -> float:
+        return (clock.monotonic() - self._began) * 1_000
+
+    def add_span(
+        self,
+        kind: Literal["retrieve", "render", "model"],
+        name: str,
+        since_ms: float,
+        *,
+        error: RondoError | None = None,
+        **attributes: object,
+    ) -> None:
+        """A step that began `since_ms` into the turn and ends now."""
+        self.spans.append(
+            Span(
+                span_id=ids.next_span_id(self.span_id, len(self.spans) + 1),
+                parent_span_id=self.span_id,
+                name=name,
+                kind=kind,
+                started_at=self.started_at + round(since_ms * 1_000),
+                duration_ms=self.elapsed_ms() - since_ms,
+                status="error" if error else "ok",
+                error=str(error) if error else None,
+                attributes=msgspec.json.encode(attributes).decode(),
+            )
+        )
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars; None while the usage or the price is unknown."""
+        if self.usage is None or self.model is None or self.model.price is None:
+            return None
+        return cost_usd(usage_from(self.usage), self.model.price)
+
+    @property
+    def handed_over(self) -> bool | None:
+        """Whether the app passed the customer on to a person; None for calls that are not an app's."""
+        if self.release is None or not self.answer:
+            return None
+        return self.answer.strip() == self.release.hand_over.strip()
+
+    def call(self, *, error: RondoError | None = None, client_closed: bool = False) -> Call:
+        """The record, as things stand now."""
+        request, release, model = self.request, self.release, self.model
+        status = CLIENT_CLOSED if client_closed else 200 if error is None else status_of(error)
+        usage = usage_from(self.usage) if self.usage is not None else None
+        code = "client_closed" if client_closed else error.code if error else None
+        return Call(
+            trace_id=self.trace_id,
+            span_id=self.span_id,
+            project=self.grant.project,
+            key_id=self.grant.key_id,
+            wire=self.wire,
+            started_at=self.started_at,
+            duration_ms=self.elapsed_ms(),
+            first_token_ms=self.first_token_ms,
+            status=status,
+            error_code=code,
+            error_message=str(error) if error else None,
+            finish_reason=self.finish_reason,
+            stream=request.stream,
+            app=release.app if release else None,
+            release=release.number if release else None,
+            release_hash=release.hash if release else None,
+            prompt=release.prompt if release else None,
+            prompt_version=release.prompt_version if release else None,
+            knowledge=release.knowledge if release else None,
+            knowledge_version=release.knowledge_version if release else None,
+            requested_model=request.model,
+            model=model.spec.name if model else None,
+            provider=model.spec.provider if model else None,
+            served_model=self.served_model,
+            attempts=self.attempts,
+            user=request.user,
+            session=request.session,
+            tags=request.tags,
+            question=request.question,
+            answer=self.answer,
+            handed_over=self.handed_over,
+            input=_text(request.fields.get("input" if self.wire == "embeddings" else "messages")),
+            output=self.output.decode("utf-8", "replace"),
+            params=_params(request.fields),
+            inputs=msgspec.json.encode(request.inputs).decode() if request.inputs else "{}",
+            rendered=self.rendered.decode(),
+            chunks=self.chunks,
+            input_tokens=usage.input if usage else None,
+            cache_read_tokens=usage.cache_read if usage else None,
+            cache_write_tokens=usage.cache_write if usage else None,
+            output_tokens=usage.output if usage else None,
+            reasoning_tokens=usage.reasoning if usage else None,
+            cost_usd=self.cost,
+            price_version=model.price_version if model else None,
+            spans=self.spans,
+        )
+
+
+def _text(raw: Raw | None) -> str:
+    return "" if raw is None else bytes(raw).decode("utf-8", "replace")
+
+
+def _params(fields: dict[str, Raw]) -> str:
+    return msgspec.json.encode({name: value for name, value in fields.items() if name not in _NOT_PARAMS}).decode()

@@ -1,0 +1,208 @@
+"""OpenAI's wire: requests in, errors out. One parse per request; values pass through as the bytes they came in."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from rondo.errors import InvalidRequest, RondoError, UpstreamError
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON of the wanted shape, no UTF-8, or nested too deep."""
+
+OWN_FIELDS = ("inputs", "session")
+"""Request fields that are Rondo's, and go to no provider."""
+
+STATUS: dict[str, int] = {
+    "invalid_request": 400,
+    "invalid_settings": 400,
+    "too_large": 413,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "conflict": 409,
+    "unavailable": 503,
+    "upstream_error": 502,
+    "upstream_timeout": 504,
+    "upstream_unreachable": 502,
+    "upstream_cut": 502,
+}
+"""HTTP status of an error's code; anything else is 500."""
+
+_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
+
+
+class Message(Struct):
+    """A chat message, as far as we look into it."""
+
+    role: str
+    content: Any = None
+
+
+class ClientRequest(Struct, kw_only=True):
+    """`fields` holds every top-level value as it came; the rest is what Rondo itself reads."""
+
+    fields: dict[str, Raw]
+    model: str
+    user: str | None = None
+    session: str | None = None
+    tags: dict[str, str] = {}
+    inputs: dict[str, Any] = {}
+    stream: bool = False
+
+    @property
+    def question(self) -> str:
+        """The text that asks; empty where the request has none."""
+        return ""
+
+
+class ChatRequest(ClientRequest, kw_only=True):
+    """`wants_usage`: the client asked for a usage event at the end of its stream."""
+
+    messages: list[Message]
+    wants_usage: bool = False
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message."""
+        return next((text_of(m.content) for m in reversed(self.messages) if m.role == "user"), "")
+
+
+class EmbeddingsRequest(ClientRequest, kw_only=True):
+    """The texts to embed stay among the `fields`."""
+
+
+class AnswerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/apps/{app}/answer`. `context`, where given, takes the place of retrieval."""
+
+    question: str = ""
+    context: str | list[str] | None = None
+    conversation_history: list[Message] = []
+    inputs: dict[str, Any] = {}
+    user: str | None = None
+    session: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+_fields = msgspec.json.Decoder(dict[str, Raw])
+_string = msgspec.json.Decoder(str)
+_optional_string = msgspec.json.Decoder(str | None)
+_optional_bool = msgspec.json.Decoder(bool | None)
+_messages = msgspec.json.Decoder(list[Message])
+_tags = msgspec.json.Decoder(dict[str, Any] | None)
+_stream_options = msgspec.json.Decoder(_StreamOptions | None)
+_answer = msgspec.json.Decoder(AnswerRequest)
+
+
+def parse_chat(body: bytes) -> ChatRequest:
+    """Raises InvalidRequest, naming the field."""
+    fields = _top_level(body)
+    request = ChatRequest(
+        fields=fields,
+        model=_read(fields, "model", _string),
+        messages=_read(fields, "messages", _messages),
+    )
+    if not request.messages:
+        raise InvalidRequest("`messages` is empty.", remedy="Send at least one message.", param="messages")
+    if "stream" in fields:
+        request.stream = bool(_read(fields, "stream", _optional_bool))
+    if "stream_options" in fields:
+        options = _read(fields, "stream_options", _stream_options)
+        request.wants_usage = bool(options and options.include_usage)
+    if "user" in fields:
+        request.user = _read(fields, "user", _optional_string)
+    if "session" in fields:
+        request.session = _read(fields, "session", _optional_string)
+    if "metadata" in fields:
+        request.tags = _as_tags(_read(fields, "metadata", _tags))
+    if "inputs" in fields:
+        request.inputs = _read(fields, "inputs", _tags) or {}
+    return request
+
+
+def parse_embeddings(body: bytes) -> EmbeddingsRequest:
+    """Raises InvalidRequest, naming the field."""
+    fields = _top_level(body)
+    request = EmbeddingsRequest(fields=fields, model=_read(fields, "model", _string))
+    if "input" not in fields:
+        raise InvalidRequest("`input` is missing.", remedy="Send the text to embed.", param="input")
+    if "user" in fields:
+        request.user = _read(fields, "user", _optional_string)
+    if "metadata" in fields:
+        request.tags = _as_tags(_read(fields, "metadata", _tags))
+    return request
+
+
+def parse_answer(body: bytes) -> AnswerRequest:
+    """Raises InvalidRequest, naming the field."""
+    try:
+        request = _answer.decode(body)
+    except UNREADABLE as error:
+        raise InvalidRequest(f"The request cannot be read: {error}.") from None
+    if not request.question and not request.inputs:
+        raise InvalidRequest("`question` is missing.", remedy="Send `question`, or `inputs`.", param="question")
+    return request
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: a string, or the text parts of a list."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, dict))
+        return "\n".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
+def error_body(error: RondoError) -> bytes:
+    """The error in OpenAI's format."""
+    status = STATUS.get(error.code, 500)
+    kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    return msgspec.json.encode(
+        {"error": {"message": str(error), "type": kind, "param": error.param, "code": error.code}}
+    )
+
+
+def status_of(error: RondoError) -> int:
+    """The HTTP status a client sees; a provider's own 4xx is passed on."""
+    if isinstance(error, UpstreamError) and error.status is not None and passes_on(error.status):
+        return error.status
+    return STATUS.get(error.code, 500)
+
+
+def passes_on(status: int) -> bool:
+    """Whether a provider's error is the client's to see: its own fault, or a limit; never a refusal of our key."""
+    return 400 <= status < 500 and status not in (401, 403, 407)
+
+
+def _top_level(body: bytes) -> dict[str, Raw]:
+    try:
+        fields = _fields.decode(body)
+        if not body.isascii():
+            str(body, "utf-8")  # values that nobody looks into are not decoded, but they are recorded
+        return fields
+    except UNREADABLE as error:
+        raise InvalidRequest(f"The body is not a JSON object: {error}.") from None
+
+
+def _read(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[Any]) -> Any:
+    raw = fields.get(name)
+    if raw is None:
+        raise InvalidRequest(f"`{name}` is missing.", param=name)
+    try:
+        return decoder.decode(raw)
+    except UNREADABLE as error:
+        raise InvalidRequest(f"`{name}` cannot be read: {error}.", param=name) from None
+
+
+def _as_tags(metadata: dict[str, Any] | None) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else str(value) for key, value in (metadata or {}).items()}
+
+
+WireName = Literal["chat", "embeddings", "answer"]

@@ -1,0 +1,90 @@
+"""What a provider is: something that answers requests in OpenAI's dialect.
+
+A provider takes the bytes of a request and gives back a reply whose body is the bytes of a response, whole or as
+server-sent events. Providers that speak another dialect translate; those without any model (`extractive`,
+`scripted`) make the bytes themselves. Nothing here knows of keys, releases or records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from rondo.records import Chunk
+
+Path = Literal["/chat/completions", "/embeddings"]
+
+
+class ModelSpec(Struct, frozen=True, kw_only=True):
+    """A model as a release freezes it. No secret is in it: `api_key_env` only names one."""
+
+    name: str
+    provider: str
+    model: str = ""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    api_key_header: str = "authorization"
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    params: dict[str, Any] = {}
+    timeout_s: float = 120.0
+
+
+class ProviderRequest(Struct, frozen=True, kw_only=True):
+    """`body` is the whole JSON request for `path`, with the provider's own model id in it.
+
+    The other fields are what a provider without a model needs to answer.
+    """
+
+    path: Path
+    body: bytes
+    stream: bool = False
+    question: str = ""
+    chunks: tuple[Chunk, ...] = ()
+    hand_over: str = ""
+
+
+class Reply(Protocol):
+    """An answer under way. Exactly one of `read` and `chunks` is used, then `close`."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self) -> bytes:
+        """The whole body. Raises UpstreamError."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises UpstreamCut where it breaks off."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; where the body has not been read to its end, this cancels it upstream."""
+        ...
+
+
+class Provider(Protocol):
+    """One configured model. Raises UpstreamError (never retries; that is the gateway's)."""
+
+    async def send(self, request: ProviderRequest) -> Reply: ...
+
+
+class ReadyReply:
+    """A reply that is known whole from the start: what providers without a network give back."""
+
+    def __init__(self, parts: list[bytes], *, status: int = 200, content_type: str = "application/json") -> None:
+        self.status = status
+        self.headers: Mapping[str, str] = {"content-type": content_type}
+        self._parts = parts
+
+    async def read(self) -> bytes:
+        return b"".join(self._parts)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for part in self._parts:
+            yield part
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,136 @@
+"""The tables of the DuckDB store, and the statements that fill them.
+
+`calls` is one wide row per call in order of arrival; lists read its narrow columns only. `spans` and `scores` hang
+on it by trace id. A new field of a record becomes a new column when the file is opened.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from rondo.errors import CorruptData
+from rondo.records import Call, Position, Score, Span
+from rondo.store.base import Holdings
+from rondo.store.columns import CALL, SCORE, SPAN, table
+
+VERSION = 1
+
+# A call has failed if its status says so, or if it broke off after a good status had been sent.
+_FAILED = "failed BOOLEAN GENERATED ALWAYS AS (status >= 400 OR error_code IS NOT NULL) VIRTUAL"
+_TOKENS = """tokens BIGINT GENERATED ALWAYS AS (
+    CASE WHEN coalesce(input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens) IS NOT NULL
+    THEN coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
+        + coalesce(output_tokens, 0) + coalesce(reasoning_tokens, 0) END) VIRTUAL"""
+# Is a score for (1) or against (-1) what it judges? Categories, and the number zero, say neither.
+_VERDICT = """verdict BIGINT GENERATED ALWAYS AS (
+    CASE data_type WHEN 'boolean' THEN CASE WHEN value >= 0.5 THEN 1 ELSE -1 END
+    WHEN 'number' THEN sign(value)::BIGINT ELSE 0 END) VIRTUAL"""
+
+_TABLES = (
+    table("calls", Call, "arrival BIGINT NOT NULL", _FAILED, _TOKENS, leave_out=("spans",)),
+    table(
+        "spans",
+        Span,
+        "project VARCHAR NOT NULL",
+        "trace_id VARCHAR NOT NULL",
+        "call_span_id VARCHAR NOT NULL",
+        strict=False,
+    ),
+    table("scores", Score, _VERDICT, "PRIMARY KEY (project, id)"),
+    'CREATE TABLE journal_positions (writer VARCHAR PRIMARY KEY, segment BIGINT NOT NULL, "offset" BIGINT NOT NULL,'
+    " sequence BIGINT NOT NULL, missing BIGINT NOT NULL)",
+    "CREATE TABLE quarantine (writer VARCHAR NOT NULL, sequence BIGINT NOT NULL, kind BIGINT NOT NULL,"
+    " accepted_at BIGINT NOT NULL, reason VARCHAR NOT NULL, payload BLOB NOT NULL, stored_at BIGINT NOT NULL)",
+    "CREATE TABLE schema_version (version BIGINT NOT NULL)",
+)
+
+_SCORE_NAMES = ", ".join(f'"{name}"' for name in SCORE)
+_SCORE_CHANGES = ", ".join(f'"{name}" = excluded."{name}"' for name in SCORE if name not in ("project", "id"))
+
+INSERT_CALLS = """
+INSERT INTO calls BY NAME
+SELECT * EXCLUDE (spans), $before + row_number() OVER () AS arrival FROM new_calls
+"""
+
+INSERT_SPANS = """
+INSERT INTO spans BY NAME
+SELECT span.*, project, trace_id, call_span_id
+FROM (SELECT project, trace_id, span_id AS call_span_id, unnest(spans) AS span FROM new_calls)
+"""
+
+# The newest stands, whichever writer's journal it came by; of two at the same time the later entry.
+UPSERT_SCORES = f"""
+INSERT INTO scores ({_SCORE_NAMES})
+SELECT {_SCORE_NAMES} FROM new_scores
+QUALIFY row_number() OVER (PARTITION BY project, id ORDER BY created_at DESC, rowid DESC) = 1
+ON CONFLICT (project, id) DO UPDATE SET {_SCORE_CHANGES}
+WHERE excluded.created_at >= scores.created_at
+"""  # noqa: S608
+
+QUARANTINE = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+MOVE_POSITION = """
+INSERT INTO journal_positions VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (writer) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset",
+    sequence = excluded.sequence, missing = journal_positions.missing + excluded.missing
+"""
+
+
+def prepare(database: duckdb.DuckDBPyConnection) -> None:
+    """Create or complete the tables. Raises CorruptData where a newer Rondo wrote the file."""
+    tables = {row[0] for row in database.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+    database.begin()
+    if "schema_version" not in tables:
+        for statement in _TABLES:
+            database.execute(statement)
+        database.execute("INSERT INTO schema_version VALUES (?)", [VERSION])
+    else:
+        version = _number(database, "SELECT version FROM schema_version")
+        if version > VERSION:
+            raise CorruptData(
+                f"The record store has version {version}, this program knows up to {VERSION}.",
+                remedy="A newer Rondo wrote it: start that version.",
+            )
+        _add_columns(database)
+    database.commit()
+
+
+def arrivals(cursor: duckdb.DuckDBPyConnection) -> int:
+    """The highest arrival number of a call."""
+    return _number(cursor, "SELECT coalesce(max(arrival), 0) FROM calls")
+
+
+def positions(cursor: duckdb.DuckDBPyConnection) -> dict[str, Position]:
+    """How far each writer's journal has been stored."""
+    rows = cursor.execute('SELECT writer, segment, "offset", sequence FROM journal_positions').fetchall()
+    return {writer: Position(segment, offset, sequence) for writer, segment, offset, sequence in rows}
+
+
+def holdings(cursor: duckdb.DuckDBPyConnection) -> Holdings:
+    """Positions and what could not be stored as rows, of one moment."""
+    cursor.begin()
+    held = Holdings(
+        positions(cursor),
+        _number(cursor, "SELECT count(*) FROM quarantine"),
+        _number(cursor, "SELECT coalesce(sum(missing), 0)::BIGINT FROM journal_positions"),
+    )
+    cursor.commit()
+    return held
+
+
+def _add_columns(database: duckdb.DuckDBPyConnection) -> None:
+    for name, wanted in (("calls", CALL), ("spans", SPAN), ("scores", SCORE)):
+        present = {
+            row[0]
+            for row in database.execute(
+                "SELECT column_name FROM duckdb_columns() WHERE table_name = ?", [name]
+            ).fetchall()
+        }
+        for column, kind in wanted.items():
+            if column not in present and column != "spans":
+                database.execute(f'ALTER TABLE {name} ADD COLUMN "{column}" {kind}')
+
+
+def _number(cursor: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = cursor.execute(sql).fetchone()
+    return int(row[0]) if row else 0

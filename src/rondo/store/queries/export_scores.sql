@@ -1,0 +1,4 @@
+-- Scores, for an export. Parameters: project. Filters: scores.
+SELECT * EXCLUDE (verdict)
+FROM scores
+WHERE project = $project AND {where:scores}

@@ -1,0 +1,174 @@
+"""A batch of journal payloads as temporary DuckDB tables, and what of it cannot be one.
+
+The payloads are JSON already, so a batch is one file of lines that DuckDB reads by itself. A payload that it
+refuses is looked at alone: mended where only its spelling is wrong (lone surrogates, line breaks, a key given
+twice), else rejected with the reason. The rest of the batch is found by halving, so one bad payload holds up none.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import msgspec
+from msgspec import Struct
+
+from rondo.records import Call, Entry, Kind, Score, json_line
+from rondo.store.columns import CALL, SCORE, table
+
+# What DuckDB says about data; anything else is about the store itself, and no payload's fault.
+DATA_ERRORS = (
+    duckdb.ConstraintException,
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.OutOfMemoryException,
+    duckdb.OutOfRangeException,
+    duckdb.TypeMismatchException,
+)
+
+_LEAST_BUFFER = 1 << 20
+
+
+class Rejected(Struct, frozen=True):
+    """An entry the store cannot read, by its place in the batch, and why."""
+
+    place: int
+    entry: Entry
+    reason: str
+
+
+class Staged(Struct, frozen=True):
+    """How many rows `new_calls` and `new_scores` have, and what is in neither."""
+
+    calls: int
+    scores: int
+    rejected: list[Rejected]
+
+
+class _Line(Struct, frozen=True, gc=False):
+    place: int
+    entry: Entry
+    payload: bytes
+
+
+class _Target:
+    """A temporary table and the record it takes."""
+
+    def __init__(self, name: str, record: type[Call | Score], columns: dict[str, str]) -> None:
+        self.create = table(name, record).replace("CREATE TABLE", "CREATE OR REPLACE TEMP TABLE", 1)
+        spelled = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
+        read = f"read_json($path, format = 'newline_delimited', columns = {{{spelled}}}, maximum_object_size = "
+        self.load = f"INSERT INTO {name} BY NAME SELECT * FROM {read}"  # noqa: S608
+        self.decoder: msgspec.json.Decoder[Call | Score] = msgspec.json.Decoder(record)
+
+
+_TARGETS = {Kind.CALL: _Target("new_calls", Call, CALL), Kind.SCORE: _Target("new_scores", Score, SCORE)}
+
+
+def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Path) -> Staged:
+    """Fill the temporary tables `new_calls` and `new_scores`, in the order of the batch, by way of the file `scratch`.
+
+    Raises duckdb.Error or OSError where the store fails, as opposed to the data.
+    """
+    lines: dict[int, list[_Line]] = {kind: [] for kind in _TARGETS}
+    rejected: list[Rejected] = []
+    for place, entry in enumerate(batch):
+        if entry.kind in lines:
+            lines[entry.kind].append(_Line(place, entry, entry.payload))
+        else:
+            rejected.append(Rejected(place, entry, f"unknown kind {entry.kind}"))
+    before = len(rejected)
+    for kind, target in _TARGETS.items():
+        cursor.execute(target.create)
+        rejected += _load_all(cursor, target, lines[kind], scratch)
+    calls, scores = len(lines[Kind.CALL]), len(lines[Kind.SCORE])
+    for each in rejected[before:]:
+        if each.entry.kind == Kind.CALL:
+            calls -= 1
+        else:
+            scores -= 1
+    return Staged(calls, scores, rejected)
+
+
+def _load_all(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line], scratch: Path) -> list[Rejected]:
+    if not lines:
+        return []
+    if not any(b"\n" in line.payload or not line.payload.strip() for line in lines):
+        try:
+            _load(cursor, target, lines, scratch)
+        except DATA_ERRORS:
+            pass
+        else:
+            return []
+    sound, rejected = _mend(target, lines)
+    return rejected + _halve(cursor, target, sound, scratch)
+
+
+def _halve(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line], scratch: Path) -> list[Rejected]:
+    """Load what can be loaded, in order."""
+    if not lines:
+        return []
+    try:
+        _load(cursor, target, lines, scratch)
+    except DATA_ERRORS as error:
+        if len(lines) > 1:
+            middle = len(lines) // 2
+            left = _halve(cursor, target, lines[:middle], scratch)
+            return left + _halve(cursor, target, lines[middle:], scratch)
+        (line,) = lines
+        spelled = _spell(target, line)
+        if isinstance(spelled, _Line) and spelled.payload != line.payload:
+            return _halve(cursor, target, [spelled], scratch)
+        return [Rejected(line.place, line.entry, str(error).splitlines()[0])]
+    return []
+
+
+def _load(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line], scratch: Path) -> None:
+    """All of the lines or none. Raises one of DATA_ERRORS where one of them is not a row."""
+    payloads = [line.payload for line in lines]
+    buffer = max(_LEAST_BUFFER, max(map(len, payloads)) + 2)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(b"\n".join(payloads))
+        file.write(b"\n")
+    cursor.begin()
+    try:
+        loaded = cursor.execute(f"{target.load}{buffer:d})", {"path": glob.escape(str(scratch))}).fetchall()[0][0]
+        if loaded != len(lines):
+            raise duckdb.InvalidInputException(f"{len(lines)} payloads made {loaded} rows")
+        cursor.commit()
+    except BaseException:
+        cursor.rollback()
+        raise
+
+
+def _mend(target: _Target, lines: list[_Line]) -> tuple[list[_Line], list[Rejected]]:
+    """Payloads that are records, spelled plainly where they are not read as they are; and those that are none."""
+    sound: list[_Line] = []
+    rejected: list[Rejected] = []
+    for line in lines:
+        try:
+            target.decoder.decode(line.payload)
+            odd = b"\n" in line.payload
+        except (ValueError, RecursionError):
+            odd = True
+        spelled = _spell(target, line) if odd else line
+        if isinstance(spelled, _Line):
+            sound.append(spelled)
+        else:
+            rejected.append(spelled)
+    return sound, rejected
+
+
+def _spell(target: _Target, line: _Line) -> _Line | Rejected:
+    """The same record in the plainest JSON: one line, valid UTF-8, each key once."""
+    try:
+        plain = json_line(json.loads(line.payload.decode("utf-8", "replace")))
+        target.decoder.decode(plain)
+    except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+        return Rejected(line.place, line.entry, str(error) or type(error).__name__)
+    return _Line(line.place, line.entry, plain)

@@ -1,0 +1,177 @@
+"""Finding calls: pages of a list, the newest as they come in, one trace whole, and exports.
+
+The project is part of every question. Lists carry cut texts; the whole of a call is read by its trace id.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from rondo import ids
+from rondo.errors import CorruptData, InvalidRequest, NotFound
+from rondo.records import Call, Chunk, Span
+from rondo.store.base import ExportFormat, RecordStore
+from rondo.traces.filter import CallFilter
+
+MAX_PAGE = 1000
+EVERYTHING = CallFilter()
+
+T = TypeVar("T")
+
+
+class CallRow(Struct, frozen=True, kw_only=True):
+    """A call in a list. `question` and `answer` are cut to 200 characters; `tokens` and `cost_usd` are None where
+    not known; `feedback` counts the users' scores, `negative_feedback` those against the answer."""
+
+    trace_id: str
+    span_id: str
+    started_at: int
+    app: str | None
+    release: int | None
+    model: str | None
+    provider: str | None
+    served_model: str | None
+    requested_model: str
+    user: str | None
+    session: str | None
+    wire: str
+    stream: bool | None
+    status: int
+    failed: bool
+    error_code: str | None
+    duration_ms: float
+    first_token_ms: float | None
+    tokens: int | None
+    cost_usd: float | None
+    question: str | None
+    answer: str | None
+    handed_over: bool | None
+    attempts: int | None
+    arrival: int
+    feedback: int
+    negative_feedback: int
+
+
+class Page(Struct, frozen=True):
+    """Calls, newest first; `before` asks for the page after this one, None where this is the last."""
+
+    items: list[CallRow]
+    before: str | None
+
+
+class Tail(Struct, frozen=True):
+    """Calls in the order in which they were stored; `after` asks for what comes next."""
+
+    items: list[CallRow]
+    after: int
+
+
+def list_calls(
+    store: RecordStore, project: str, filter: CallFilter = EVERYTHING, *, limit: int = 50, before: str | None = None
+) -> Page:
+    """A page of calls. Raises InvalidRequest for a limit out of range or a `before` that no page gave."""
+    _check_limit(limit)
+    conditions = filter.conditions()
+    if before is not None:
+        conditions["before"] = _parse_cursor(before)
+    rows = store.query("calls_list", {"project": project, "limit": limit + 1}, conditions)
+    items = [CallRow(**row) for row in rows[:limit]]
+    last = items[-1] if len(rows) > limit else None
+    return Page(items, f"{last.started_at}.{last.trace_id}.{last.span_id}" if last else None)
+
+
+def tail(
+    store: RecordStore, project: str, filter: CallFilter = EVERYTHING, *, after: int | None = None, limit: int = 100
+) -> Tail:
+    """Calls stored since `after`, which the last tail gave; without it, the newest. Feedback is not counted."""
+    _check_limit(limit)
+    rows = store.query("calls_tail", {"project": project, "after": after, "limit": limit}, filter.conditions())
+    items = [CallRow(**row) for row in rows]
+    return Tail(items, items[-1].arrival if items else after or 0)
+
+
+def get_calls(store: RecordStore, project: str, trace_id: str) -> list[Call]:
+    """The whole calls of a trace with their spans, in order of time. Raises NotFound, InvalidRequest."""
+    if not ids.is_trace_id(trace_id):
+        raise InvalidRequest(f"{trace_id!r} is no trace id.", remedy="It has 32 hex digits.", param="trace_id")
+    key = {"project": project, "trace_id": trace_id}
+    rows = store.query("calls_by_trace", key)
+    if not rows:
+        raise NotFound(
+            f"There is no trace {trace_id!r}.",
+            remedy="A new one appears once the drain has stored it.",
+            param="trace_id",
+        )
+    spans: dict[str, list[Span]] = {}
+    for row in store.query("spans_by_trace", key):
+        spans.setdefault(row.pop("call_span_id"), []).append(_record(row, Span))
+    return [_call(row, spans.get(row["span_id"], [])) for row in rows]
+
+
+def get_call(store: RecordStore, project: str, trace_id: str) -> Call:
+    """The first call of a trace: most have one. Raises NotFound, InvalidRequest."""
+    return get_calls(store, project, trace_id)[0]
+
+
+def export_calls(
+    store: RecordStore,
+    project: str,
+    filter: CallFilter,
+    format: ExportFormat,
+    target: Path,
+) -> int:
+    """Write the chosen calls with all their columns to `target` (JSON lines or Parquet); how many there were.
+
+    The file appears whole or not at all. Raises InvalidRequest, NotFound (no such folder), Unavailable.
+    """
+    return store.export("export_calls", {"project": project}, filter.conditions(), format=format, target=target)
+
+
+def export_spans(
+    store: RecordStore,
+    project: str,
+    filter: CallFilter,
+    format: ExportFormat,
+    target: Path,
+) -> int:
+    """As `export_calls`, for the spans of the chosen calls."""
+    return store.export("export_spans", {"project": project}, filter.conditions(), format=format, target=target)
+
+
+def _call(row: dict[str, Any], spans: list[Span]) -> Call:
+    chunks = row.pop("chunks")
+    row["tags"] = {key: value for key, value in (row["tags"] or {}).items() if value is not None}
+    try:
+        row["chunks"] = msgspec.json.decode(chunks, type=list[Chunk] | None) if chunks else []
+    except msgspec.DecodeError as error:
+        raise CorruptData(f"The chunks of trace {row['trace_id']} cannot be read: {error}.") from None
+    return _record({**row, "spans": spans}, Call)
+
+
+def _record(row: dict[str, Any], kind: type[T]) -> T:
+    try:
+        return msgspec.convert({name: value for name, value in row.items() if value is not None}, kind)
+    except msgspec.ValidationError as error:
+        raise CorruptData(
+            f"A stored {kind.__name__.lower()} cannot be read: {error}.",
+            remedy="A newer Rondo may have written it: start that version.",
+        ) from None
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidRequest(f"'limit' must be from 1 to {MAX_PAGE}, not {limit}.", param="limit")
+
+
+def _parse_cursor(text: str) -> tuple[int, str, str]:
+    started_at, _, rest = text.partition(".")
+    trace_id, _, span_id = rest.partition(".")
+    if not (started_at.isascii() and started_at.isdigit() and len(started_at) < 20 and trace_id and span_id):
+        raise InvalidRequest(
+            "'before' is not a place in the list.", remedy="Take it from the last page.", param="before"
+        )
+    return int(started_at), trace_id, span_id
