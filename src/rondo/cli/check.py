@@ -1,0 +1,121 @@
+"""`rondo check`: everything that can be known to be wrong with a project folder before it is released.
+
+It reads only the folder and the environment. `rondo release` runs the same checks first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import click
+
+from rondo.cli import output
+from rondo.errors import InvalidRequest, RondoError, SettingsError
+from rondo.settings import FILE, ModelSettings, ProjectSettings, environment, nearest, read
+
+
+class Finding(NamedTuple):
+    """One thing looked at. A warning does not hinder a release."""
+
+    state: Literal["ok", "warning", "wrong"]
+    what: str
+    detail: str
+
+
+@click.command("check")
+@click.option(
+    "--project",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The project folder; this one by default.",
+)
+@click.option("--json", "wants_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
+def command(ctx: click.Context, project: Path, wants_json: bool) -> None:
+    """Check rondo.toml, the prompt, the models and the documents of a project folder, without a server.
+
+    The exit code is 0 when the folder can be released, 2 when something must be corrected first.
+    """
+    findings = list(findings_in(project))
+    if wants_json:
+        output.as_json({"findings": [finding._asdict() for finding in findings]})
+    else:
+        for state, what, detail in findings:
+            colour: output.Colour = {"ok": "green", "warning": "yellow", "wrong": "red"}[state]  # type: ignore[assignment]
+            click.echo(f"{output.paint(state.ljust(7), colour)}  {what}: {output.one_line(detail)}")
+    ctx.exit(2 if any(finding.state == "wrong" for finding in findings) else 0)
+
+
+def require_sound(project: Path) -> ProjectSettings:
+    """The folder's settings. Raises InvalidRequest or SettingsError for the first thing that is wrong."""
+    settings = read(project)
+    for finding in findings_in(project):
+        if finding.state == "wrong":
+            raise InvalidRequest(finding.detail)
+    return settings
+
+
+def findings_in(project: Path) -> Iterator[Finding]:
+    """Look at everything in turn; one wrong thing does not hide the next."""
+    try:
+        settings = read(project)
+    except SettingsError as error:
+        yield Finding("wrong", FILE, str(error))
+        return
+    yield Finding(
+        "ok", FILE, f"the app {settings.app.name}, {len(settings.models)} models, {len(settings.goals)} goals"
+    )
+    for name, model in settings.models.items():
+        yield _model(name, model, on_route=name in settings.app.route)
+    yield from _files(project, settings)
+    for name in settings.knowledge:
+        if name != settings.app.knowledge:
+            yield Finding("warning", f"knowledge.{name}", "the app does not use it: `app.knowledge` names another.")
+
+
+def _files(project: Path, settings: ProjectSettings) -> Iterator[Finding]:
+    """The prompt, and the documents of the app's knowledge, as a release would take them."""
+    from rondo.prompts.source import parse_prompt
+    from rondo.releases.bundle import documents, prompt_of, read_folder
+
+    try:
+        bundle = read_folder(project)
+        path, text = prompt_of(bundle, settings)
+    except RondoError as error:
+        yield Finding("wrong", "files", str(error))
+        return
+    try:
+        prompt = parse_prompt(text, file=path)
+    except SettingsError as error:
+        yield Finding("wrong", "prompt", str(error))
+    else:
+        variables = ", ".join(prompt.variables) or "none"
+        yield Finding("ok", "prompt", f"{path}, version {output.short(prompt.version)}, variables: {variables}")
+    if settings.app.knowledge is not None:
+        files = documents(bundle, settings)
+        size = sum(len(content) for content in files.values())
+        yield Finding("ok", f"knowledge.{settings.app.knowledge}", f"{len(files)} files, {size / 1024:,.0f} KiB")
+
+
+def _model(name: str, model: ModelSettings, *, on_route: bool) -> Finding:
+    from rondo.providers.openai import PRESETS
+    from rondo.providers.registry import SUMMARIES
+
+    what = f"models.{name}"
+    if model.provider not in SUMMARIES:
+        hint = nearest(model.provider, SUMMARIES)
+        return Finding("wrong", what, f"{FILE}: {what}.provider: there is no provider called {model.provider!r}.{hint}")
+    preset = PRESETS.get(model.provider)
+    if preset is None:
+        return Finding("ok", what, model.provider)
+    if model.base_url is None and preset.base_url is None:
+        return Finding("wrong", what, f"{FILE}: {what}.base_url: {model.provider} has no address of its own: set it.")
+    own_host = model.base_url is None or preset.base_url is None
+    variable = model.api_key_env or (preset.api_key_env if own_host else None)
+    label = f"{model.provider}/{model.model}"
+    if variable is not None and environment(variable) is None:
+        used = "on the route" if on_route else "not on the route"
+        return Finding("warning", what, f"{label} ({used}) needs {variable} in the server's environment; not set here.")
+    return Finding("ok", what, label)

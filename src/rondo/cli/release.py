@@ -1,0 +1,48 @@
+"""`rondo release`: freezes a project folder into a release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rondo.cli import output
+from rondo.cli.apps import shares, who_serves
+from rondo.cli.check import require_sound
+from rondo.cli.client import Api, segment
+from rondo.cli.connect import connected
+
+
+@click.command("release")
+@click.option("-m", "--message", default="", help="What is new, in a few words; kept with the release.")
+@click.option(
+    "--project",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="The project folder; this one by default.",
+)
+@connected
+async def command(api: Api, message: str, project: Path) -> None:
+    """Freeze the project folder into a numbered, immutable release with one hash.
+
+    The folder is checked first, then sent to the server, which stores its prompt and builds its index. A folder that
+    says what an earlier release says gives that release again. The first release of an app serves at once; later ones
+    serve nobody until `rondo promote` or `rondo split`.
+    """
+    from rondo.releases.bundle import read_folder, to_zip
+
+    require_sound(project)
+    answer = await api.upload("/api/releases", to_zip(read_folder(project)), message=message or None)
+    release = answer["release"]
+    traffic = await api.get(f"/api/apps/{segment(release['app'])}")
+    api.show(answer, lambda told: _print(told, traffic))
+
+
+def _print(answer: dict[str, Any], traffic: dict[str, Any]) -> None:
+    release = answer["release"]
+    label = f"{release['app']}#{release['number']}"
+    click.echo(f"{'created' if answer['created'] else 'unchanged'}  {output.paint(label, 'cyan')}  {release['hash']}")
+    click.echo(f"serving  {who_serves(traffic)}")
+    if release["number"] not in shares(traffic):
+        click.echo(f"next     rondo split {release['app']} {release['number']}=10%, or rondo promote {label}")

@@ -1,0 +1,118 @@
+"""`rondo settings`: every environment variable and every key of rondo.toml, each with its sentence.
+
+The tables come from `rondo.settings` itself; the documentation is made from the same two functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from rondo.cli import output
+from rondo.cli.output import Column
+from rondo.settings import ENVIRONMENT, FILE, ProjectSettings, environment
+
+
+class Key(NamedTuple):
+    """A key of `rondo.toml`. `default` is None where the key is required."""
+
+    table: str
+    key: str
+    kind: str
+    default: str | None
+    sentence: str
+
+
+@click.command("settings")
+@click.option("--json", "wants_json", is_flag=True, help="Print both tables as JSON.")
+def command(wants_json: bool) -> None:
+    """Explain every environment variable, and whether it is set here, and every key of rondo.toml.
+
+    Values are not shown: most of them are secrets.
+    """
+    variables = [
+        {"name": name, "set": environment(name) is not None, "sentence": sentence}
+        for name, sentence in ENVIRONMENT.items()
+    ]
+    keys = [key._asdict() for key in file_keys()]
+    if wants_json:
+        output.as_json({"environment": variables, "file": keys})
+        return
+    columns = [
+        Column("VARIABLE", "name"),
+        Column("SET", lambda row: "yes" if row["set"] else "no"),
+        Column("WHAT IT IS", "sentence"),
+    ]
+    output.table(variables, columns, none="There are none.")
+    tables = {key.table: [each for each in file_keys() if each.table == key.table] for key in file_keys()}
+    for table, members in tables.items():
+        output.heading(f"{FILE} {table}")
+        output.facts(((key.key, f"{key.sentence} ({key.kind}, {_optional(key)})") for key in members), indent=2)
+
+
+def _optional(key: Key) -> str:
+    if key.default is None:
+        return "required"
+    return "optional" if key.default == "not set" else f"default {key.default}"
+
+
+def file_keys() -> Iterator[Key]:
+    """The keys of `rondo.toml`, table by table, in the order of the models."""
+    for name, field in ProjectSettings.model_fields.items():
+        table, model = _table(name, field.annotation)
+        yield from _keys(table, model)
+
+
+def _table(name: str, annotation: Any) -> tuple[str, type[BaseModel]]:
+    """How a table is written in TOML, and its model: `[app]`, `[[goals]]`, `[models.NAME]`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is list:
+        return f"[[{name}]]", arguments[0]
+    if origin is dict:
+        return f"[{name}.NAME]", arguments[1]
+    return f"[{name}]", annotation
+
+
+def _keys(table: str, model: type[BaseModel]) -> Iterator[Key]:
+    for name, field in model.model_fields.items():
+        inner = [each for each in (field.annotation, *get_args(field.annotation)) if _is_table(each)]
+        yield Key(table, name, kind_of(field.annotation), _default(field), field.description or "")
+        for each in inner:
+            yield from _keys(f"{table[:-1]}.{name}]", each)
+
+
+def _is_table(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _default(field: FieldInfo) -> str | None:
+    if field.is_required():
+        return None
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value is PydanticUndefined:
+        return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def kind_of(annotation: Any) -> str:
+    """A type in the words of TOML: `text`, `number`, `list of text`, `"process" or "power"`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return kind_of(arguments[0])
+    if origin in (Union, UnionType):
+        return " or ".join(kind_of(each) for each in arguments if each is not type(None))
+    if origin is Literal:
+        return " or ".join(f'"{each}"' for each in arguments)
+    if origin is list:
+        return f"list of {kind_of(arguments[0])}"
+    if origin is dict or _is_table(annotation):
+        return "table"
+    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(annotation, "any value")

@@ -1,0 +1,68 @@
+"""`rondo status`: what serves whom, how the goals stand, whether the records arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rondo.cli import output
+from rondo.cli.apps import who_serves
+from rondo.cli.client import Api
+from rondo.cli.connect import connected
+from rondo.cli.output import Column
+
+
+@click.command("status")
+@connected
+async def command(api: Api) -> None:
+    """Show every app's releases and goals, and the records' way from the journal to the store."""
+    api.show(await api.get("/api/status"), _print)
+
+
+def _print(status: dict[str, Any]) -> None:
+    view = status["overview"]
+    click.echo(f"project {status['project']}, calls since {output.when(view['since'])}")
+    if not view["apps"]:
+        click.echo("\nThere is no app yet: `rondo release` makes one from a project folder.")
+    for app in view["apps"]:
+        output.heading(app["app"])
+        click.echo(f"  serving  {who_serves(app)}")
+        if app["goals"]:
+            click.echo()
+            output.table(app["goals"], _goal_columns(), none="", indent=2)
+    output.heading("records")
+    _print_drain(status["drain"])
+
+
+def _goal_columns() -> list[Column]:
+    return [
+        Column("GOAL", "metric"),
+        Column("WANTED", _wanted),
+        Column(
+            "MEASURED", lambda goal: output.UNKNOWN if goal.get("value") is None else f"{goal['value']:.6g}", right=True
+        ),
+        Column("", _verdict),
+    ]
+
+
+def _wanted(goal: output.Row) -> str:
+    if goal.get("at_least") is not None:
+        return f"at least {goal['at_least']:g}"
+    return f"at most {goal['at_most']:g}"
+
+
+def _verdict(goal: output.Row) -> str:
+    return {True: "met", False: "MISSED", None: "not measured yet"}[goal.get("met")]
+
+
+def _print_drain(drain: dict[str, Any]) -> None:
+    oldest = drain.get("oldest_queued_s")
+    waiting = f", the oldest for {oldest:.1f} s" if drain["queued"] and oldest is not None else ""
+    click.echo(f"  accepted {drain['accepted']:,} = stored {drain['stored']:,} + queued {drain['queued']:,}{waiting}")
+    if drain.get("quarantined"):
+        click.echo(f"  quarantined {drain['quarantined']:,}: the store cannot read them; they are kept whole")
+    if drain.get("torn_bytes"):
+        click.echo(f"  {drain['torn_bytes']:,} bytes of unfinished records were cut off at the last start")
+    if drain.get("last_error"):
+        click.echo(output.paint(f"  the store fails: {output.one_line(drain['last_error'])}", "red"))

@@ -1,0 +1,185 @@
+"""Making and checking a project folder, and the real server behind the commands."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from cli_doors import Run
+
+
+@pytest.fixture
+def project(rondo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh project of the app `shop`, which is also the current folder."""
+    folder = tmp_path / "shop"
+    assert rondo("init", "shop", "--dir", str(folder)).exit_code == 0
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    return folder
+
+
+def change(project: Path, old: str, new: str, file: str = "rondo.toml") -> None:
+    text = (project / file).read_text()
+    assert old in text
+    (project / file).write_text(text.replace(old, new))
+
+
+def test_init_makes_a_folder_that_checks(rondo: Run, project: Path) -> None:
+    assert 'name = "shop"' in (project / "rondo.toml").read_text()
+    assert (project / ".gitignore").read_text() == ".rondo/\n", "the data folder holds the admin key"
+    result = rondo("check", "--json")
+    assert result.exit_code == 0, result.output
+    findings = json.loads(result.stdout)["findings"]
+    assert {each["state"] for each in findings} == {"ok", "warning"}
+    assert [each["what"] for each in findings if each["state"] == "warning"] == ["models.main"]
+
+
+def test_init_leaves_a_full_folder_alone(rondo: Run, project: Path) -> None:
+    change(project, "5000", "6000")
+    result = rondo("init", "shop", "--dir", str(project))
+    assert result.exit_code == 1
+    assert "--force" in result.stderr
+    assert "6000" in (project / "rondo.toml").read_text()
+    assert rondo("init", "shop", "--dir", str(project), "--force").exit_code == 0
+    assert "5000" in (project / "rondo.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["Shop", "", "a b", "../x", 'x"', "-x", "a" * 65])
+def test_init_refuses_a_name_that_no_app_can_have(rondo: Run, tmp_path: Path, name: str) -> None:
+    assert rondo("init", "--dir", str(tmp_path / "new"), "--", name).exit_code == 2
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[app]", "[app", "not valid TOML"),
+        ("top_k = 5", "top_q = 5", "Did you mean 'top_k'?"),
+        ('provider = "ollama"', 'provider = "olama"', "Did you mean 'ollama'?"),
+        ("prompts/answer.md", "prompts/none.md", "prompts/none.md"),
+        ("prompts/answer.md", "../answer.md", "../answer.md"),
+        ('["knowledge/handbook"]', '["knowledge/none"]', "knowledge/none"),
+        ('provider = "ollama"', 'provider = "azure"', "base_url"),
+    ],
+)
+def test_check_says_what_is_wrong(rondo: Run, project: Path, old: str, new: str, says: str) -> None:
+    change(project, old, new)
+    result = rondo("check")
+    assert result.exit_code == 2
+    assert says in result.stdout
+    (project / ".rondo").mkdir()
+    release = rondo("release")
+    assert release.exit_code == 2, "a folder that is not sound is not sent"
+    assert says in release.stderr
+
+
+def test_check_finds_a_broken_prompt(rondo: Run, project: Path) -> None:
+    change(project, "{{ question }}", "{{ qestion }}", "prompts/answer.md")
+    result = rondo("check")
+    assert result.exit_code == 2
+    assert "'question'" in result.stdout
+
+
+def test_check_without_a_project_names_the_remedy(rondo: Run, tmp_path: Path) -> None:
+    result = rondo("check", "--project", str(tmp_path))
+    assert result.exit_code == 2
+    assert "rondo init" in result.stdout
+
+
+def test_up_needs_a_project_or_a_data_folder(rondo: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = rondo("up")
+    assert result.exit_code == 2
+    assert "rondo init" in result.stderr
+
+
+def test_up_hands_everything_to_the_server(rondo: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rondo.server import main as server
+
+    asked: dict[str, object] = {}
+
+    def up(**wanted: object) -> int:
+        asked.update(wanted)
+        return 3
+
+    monkeypatch.setattr(server, "up", up)
+    assert rondo("up", "--port", "0", "--workers", "2").exit_code == 3
+    assert asked == {"project": Path(), "data": Path(".rondo"), "host": "127.0.0.1", "port": 0, "workers": 2}
+    monkeypatch.setenv("RONDO_DATA", "kept")
+    rondo("up", "--project", str(project))
+    assert asked["project"] == project
+    assert asked["data"] == Path("kept")
+
+
+def test_a_release_goes_out_and_comes_back_without_a_running_server(rondo: Run, project: Path) -> None:
+    """The whole path through the real application, opened in-process on a new data folder."""
+    (project / ".rondo").mkdir()
+    first = rondo("release", "-m", "first")
+    assert first.exit_code == 0, first.output
+    assert first.stdout.startswith("created  shop#1  ")
+    assert "serving  stable #1 100%" in first.stdout
+    change(project, "friendly and brief", "formal", "prompts/answer.md")
+    second = rondo("release", "-m", "formal")
+    assert "created  shop#2" in second.stdout
+    assert "next     rondo split shop 2=10%, or rondo promote shop#2" in second.stdout
+    assert rondo("release").stdout.startswith("unchanged  shop#2")
+    assert rondo("split", "2=12.5%").stdout == "shop: stable #1 87.5%, #2 12.5%\n"
+    assert rondo("split", "--end").stdout == "shop: stable #1 100%\n"
+    assert rondo("promote", "2").stdout == "shop: stable #2 100%\n"
+    assert rondo("rollback", "--reason", "too stiff").stdout == "shop: stable #1 100%\n"
+    listed = json.loads(rondo("releases", "list", "--json").stdout)["releases"]
+    assert [(each["number"], each["state"]) for each in listed] == [(2, "retired"), (1, "stable")]
+    assert "+    default: formal" in rondo("releases", "diff", "1", "2").stdout
+    assert "+    default: formal" in rondo("prompts", "diff", "answer").stdout
+    told = rondo("status").stdout
+    assert "serving  stable #1 100%" in told
+    assert "accepted 0 = stored 0 + queued 0" in told
+
+
+def test_reading_commands_against_the_real_server(rondo: Run, project: Path) -> None:
+    (project / ".rondo").mkdir()
+    assert rondo("release").exit_code == 0
+    for words in (
+        ("releases", "show", "1"),
+        ("prompts", "list"),
+        ("prompts", "show", "answer"),
+        ("knowledge", "list"),
+        ("knowledge", "search", "handbook", "how do I return a bike"),
+        ("knowledge", "build"),
+        ("models", "list"),
+        ("models", "providers"),
+        ("keys", "list"),
+        ("audit", "list"),
+        ("audit", "verify"),
+        ("calls", "list"),
+        ("feedback", "list"),
+        ("doctor",),
+    ):
+        result = rondo(*words)
+        assert result.exit_code == 0, (words, result.output)
+        assert result.stdout
+    trace = "0" * 32
+    assert rondo("feedback", "send", trace, "--name", "thumbs", "--value", "true").exit_code == 0
+    assert trace in rondo("feedback", "list").stdout, "what is sent while no server runs is kept"
+    missing = rondo("why", trace)
+    assert missing.exit_code == 1
+    assert missing.stderr.startswith("error: There is no trace")
+
+
+def test_the_reference_pages_are_written_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_from_file_location("docs_cli", Path(__file__).parents[2] / "scripts" / "docs_cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script, "FOLDER", tmp_path / "reference")
+    assert script.run(check=True) == 1
+    assert script.run(check=False) == 0
+    assert script.run(check=True) == 0
+    page = tmp_path / "reference" / "cli.md"
+    assert "#### rondo calls tail" in page.read_text()
+    page.write_text(page.read_text() + "x")
+    assert script.run(check=True) == 1
