@@ -1,0 +1,64 @@
+"""The JSON API of the control plane: every door needs a key and a role, and a table lists them all."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from rondo.api import apps, calls, feedback, keys, knowledge, models, probes, prompts, releases, status
+from rondo.api.door import Asked, Door
+from rondo.control import ControlPlane
+from rondo.errors import NotFound, RondoError
+from rondo.gateway.endpoint import authenticate
+from rondo.gateway.wire import error_body, status_of
+from rondo.governance.admit import require
+
+_log = logging.getLogger("rondo.api")
+
+DOORS: list[Door] = [
+    *status.DOORS,
+    *apps.DOORS,
+    *releases.DOORS,
+    *prompts.DOORS,
+    *models.DOORS,
+    *knowledge.DOORS,
+    *calls.DOORS,
+    *feedback.DOORS,
+    *keys.DOORS,
+]
+
+
+def api_app(control: ControlPlane) -> Router:
+    """The API and the probes, as an ASGI application."""
+    routes = [_route(control, door) for door in DOORS] + probes.routes(control)
+    return Router(routes, redirect_slashes=False, default=_unknown)
+
+
+def _route(control: ControlPlane, door: Door) -> Route:
+    async def endpoint(request: Request) -> Response:
+        try:
+            grant = authenticate(control.gateway.plan, request.scope["headers"])
+            if door.role is not None:
+                require(grant, door.role)
+            result = await door.handler(Asked(control, grant, request))
+        except RondoError as error:
+            return Response(error_body(error), status_of(error), media_type="application/json")
+        except Exception:
+            _log.exception("unexpected error on %s", request.url.path)
+            fault = RondoError("Something went wrong inside Rondo.", remedy="The server's log has the details.")
+            return Response(error_body(fault), 500, media_type="application/json")
+        if isinstance(result, Response):
+            return result
+        return Response(msgspec.json.encode(result), media_type="application/json")
+
+    return Route(door.path, endpoint, methods=[door.method])
+
+
+async def _unknown(scope: object, receive: object, send: object) -> None:
+    error = NotFound("There is no such address in the API.", remedy="The documentation lists them under API.")
+    response = Response(error_body(error), 404, media_type="application/json")
+    await response(scope, receive, send)  # type: ignore[arg-type]

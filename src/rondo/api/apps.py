@@ -1,0 +1,111 @@
+"""Apps and the traffic of their releases: promote, split, rollback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from rondo.api.door import Asked, Door
+from rondo.control import Connection, ControlPlane
+from rondo.errors import InvalidRequest
+from rondo.governance.model import Role
+from rondo.monitoring.overview import shares
+from rondo.releases import store, traffic
+from rondo.releases.model import TrafficChange
+from rondo.releases.state import NOTHING
+
+
+class Promotion(Struct, forbid_unknown_fields=True):
+    release: int
+    reason: str = ""
+
+
+class Split(Struct, forbid_unknown_fields=True):
+    """Percent of each candidate, by release number."""
+
+    shares: dict[str, float]
+    reason: str = ""
+
+
+class Rollback(Struct, forbid_unknown_fields=True):
+    to: int | None = None
+    reason: str = ""
+
+
+async def list_apps(asked: Asked) -> dict[str, Any]:
+    return {"apps": await asked.control.read(lambda connection: _describe_all(connection, asked.project))}
+
+
+async def show(asked: Asked) -> dict[str, Any]:
+    app = asked.path("app")
+    return await asked.control.read(lambda connection: _describe(connection, asked.project, app))
+
+
+async def history(asked: Asked) -> dict[str, Any]:
+    app = asked.path("app")
+
+    def read(connection: Connection) -> list[TrafficChange]:
+        store.get_app(connection, asked.project, app)
+        return store.traffic_history(connection, asked.project, app)
+
+    return {"changes": list(reversed(await asked.control.read(read)))}
+
+
+async def promote(asked: Asked) -> TrafficChange:
+    wanted = await asked.body(Promotion)
+    return await asked.control.change(
+        lambda: traffic.promote(*_whose(asked), wanted.release, actor=asked.actor, reason=wanted.reason)
+    )
+
+
+async def split(asked: Asked) -> TrafficChange:
+    wanted = await asked.body(Split)
+    percents: dict[int, object] = {}
+    for name, percent in wanted.shares.items():
+        if not name.isdecimal():
+            raise InvalidRequest(f"{name!r:.40} is no release number.", param="shares")
+        percents[int(name)] = percent
+    return await asked.control.change(
+        lambda: traffic.split(*_whose(asked), percents, actor=asked.actor, reason=wanted.reason)
+    )
+
+
+async def rollback(asked: Asked) -> TrafficChange:
+    wanted = await asked.body(Rollback)
+    return await asked.control.change(
+        lambda: traffic.rollback(*_whose(asked), to=wanted.to, actor=asked.actor, reason=wanted.reason)
+    )
+
+
+def _whose(asked: Asked) -> tuple[Any, str, str]:
+    control: ControlPlane = asked.control
+    return control.catalog, asked.project, asked.path("app")
+
+
+def _describe_all(connection: Connection, project: str) -> list[dict[str, Any]]:
+    return [_describe(connection, project, row.name) for row in store.list_apps(connection, project)]
+
+
+def _describe(connection: Connection, project: str, app: str) -> dict[str, Any]:
+    row = store.get_app(connection, project, app)
+    change = store.current_traffic(connection, project, app)
+    now = change.traffic if change else NOTHING
+    return {
+        "name": row.name,
+        "stable": now.stable,
+        "shares": shares(now),
+        "releases": store.next_number(connection, project, app) - 1,
+        "settings": row.settings,
+        "created_at": row.created_at,
+    }
+
+
+DOORS = [
+    Door("GET", "/api/apps", Role.VIEWER, list_apps),
+    Door("GET", "/api/apps/{app}", Role.VIEWER, show),
+    Door("GET", "/api/apps/{app}/traffic", Role.VIEWER, history),
+    Door("POST", "/api/apps/{app}/promote", Role.APPROVER, promote),
+    Door("POST", "/api/apps/{app}/split", Role.APPROVER, split),
+    Door("POST", "/api/apps/{app}/rollback", Role.APPROVER, rollback),
+]

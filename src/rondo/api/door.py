@@ -1,0 +1,92 @@
+"""What an API door is: method, path, the role it needs, and a handler. Thin: parse, call a room's verb, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from rondo import clock
+from rondo.control import ControlPlane
+from rondo.errors import InvalidRequest
+from rondo.gateway.wire import UNREADABLE
+from rondo.governance.model import Grant, Role
+
+T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """A request that has been let in."""
+
+    control: ControlPlane
+    grant: Grant
+    request: Request
+
+    @property
+    def project(self) -> str:
+        return self.grant.project
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for the audit trail."""
+        return self.grant.name
+
+    def path(self, name: str) -> str:
+        value: str = self.request.path_params[name]
+        return value
+
+    def number(self, name: str) -> int:
+        """A whole number in the path. Raises InvalidRequest."""
+        return whole_number(self.path(name), name)
+
+    def query(self, name: str) -> str | None:
+        return self.request.query_params.get(name) or None
+
+    def query_number(self, name: str, default: int, *, least: int = 1, most: int) -> int:
+        """A whole number in the query, `least` to `most`. Raises InvalidRequest."""
+        given = self.query(name)
+        if given is None:
+            return default
+        value = whole_number(given, name)
+        if not least <= value <= most:
+            raise InvalidRequest(f"`{name}` must be between {least} and {most}, not {value}.", param=name)
+        return value
+
+    async def body(self, shape: type[T]) -> T:
+        """The JSON body, as `shape`. Raises InvalidRequest."""
+        try:
+            return msgspec.json.decode(await self.request.body() or b"{}", type=shape)
+        except UNREADABLE as error:
+            raise InvalidRequest(f"The body cannot be read: {error}.") from None
+
+
+Handler = Callable[[Asked], Awaitable[Any]]
+
+
+class Door(NamedTuple):
+    """`role` None: any valid key. A handler returns what is sent as JSON, or a Response."""
+
+    method: str
+    path: str
+    role: Role | None
+    handler: Handler
+
+
+def whole_number(text: str, name: str) -> int:
+    """Raises InvalidRequest, naming the parameter."""
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidRequest(f"`{name}` must be a whole number, not {text!r:.60}.", param=name) from None
+
+
+def moment(text: str, name: str) -> int:
+    """Microseconds of a time as `clock.parse_time` reads it. Raises InvalidRequest."""
+    try:
+        return clock.parse_time(text)
+    except (ValueError, OverflowError):
+        raise InvalidRequest(
+            f"`{name}` is not a time: {text!r:.60}.", remedy="Use 15m, 24h, 7d or 2026-11-21T10:00:00Z.", param=name
+        ) from None

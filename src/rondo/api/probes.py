@@ -1,0 +1,44 @@
+"""What other machines ask: is it alive, is it ready, and its numbers for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from rondo.control import ControlPlane
+from rondo.errors import RondoError
+from rondo.gateway.endpoint import authenticate
+from rondo.gateway.wire import error_body, status_of
+from rondo.governance.admit import require
+from rondo.governance.model import Role
+from rondo.monitoring.health import drain_checks
+from rondo.monitoring.prometheus import CONTENT_TYPE, exposition
+
+
+def routes(control: ControlPlane) -> list[Route]:
+    """`/healthz` and `/readyz` are open and say yes or no; `/metrics` needs a key with a role."""
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        if control.stopping.is_set():
+            return PlainTextResponse("stopping\n", 503)
+        found = await asyncio.to_thread(drain_checks, control.drain)
+        return PlainTextResponse("ok\n") if all(check.ok for check in found) else PlainTextResponse("not ready\n", 503)
+
+    async def metrics(request: Request) -> Response:
+        try:
+            grant = authenticate(control.gateway.plan, request.scope["headers"])
+            require(grant, Role.VIEWER)
+            text = await asyncio.to_thread(
+                exposition, control.records, control.drain, grant.project, in_flight=control.gateway.in_flight
+            )
+        except RondoError as error:
+            return Response(error_body(error), status_of(error), media_type="application/json")
+        return Response(text, media_type=CONTENT_TYPE)
+
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

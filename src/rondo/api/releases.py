@@ -1,0 +1,110 @@
+"""Releases: made from a zip of a project folder, listed, shown, compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rondo.api.door import Asked, Door
+from rondo.control import Connection
+from rondo.errors import InvalidRequest
+from rondo.governance.model import Role
+from rondo.monitoring.overview import shares
+from rondo.prompts import store as prompts
+from rondo.releases import bundle, freeze, store
+from rondo.releases.diff import diff
+from rondo.releases.model import Frozen, Release
+from rondo.releases.state import NOTHING
+
+
+async def create(asked: Asked) -> Frozen:
+    control = asked.control
+    archive = await bundle_body(asked)
+    message = asked.query("message") or ""
+    return await control.change(
+        lambda: freeze.freeze(
+            control.catalog,
+            control.knowledge_root,
+            asked.project,
+            bundle.from_zip(archive),
+            actor=asked.actor,
+            message=message,
+            check_model=control.check_model,
+        )
+    )
+
+
+async def list_releases(asked: Asked) -> dict[str, Any]:
+    app = asked.path("app")
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        store.get_app(connection, asked.project, app)
+        change = store.current_traffic(connection, asked.project, app)
+        now = shares(change.traffic if change else NOTHING)
+        stable = change.traffic.stable if change else None
+        served = change.traffic.served if change else frozenset()
+        return [
+            {**_summary(each), "state": state_of(each.number, stable, now, served), "share": now.get(each.number, 0)}
+            for each in store.list_releases(connection, asked.project, app)
+        ]
+
+    return {"releases": await asked.control.read(read)}
+
+
+async def show(asked: Asked) -> Release:
+    app, number = asked.path("app"), asked.number("number")
+    return await asked.control.read(lambda connection: store.get_release(connection, asked.project, app, number))
+
+
+async def compare(asked: Asked) -> dict[str, Any]:
+    app = asked.path("app")
+    before, after = asked.query_number("from", 0, most=2**31 - 1), asked.query_number("to", 0, most=2**31 - 1)
+    if not before or not after:
+        raise InvalidRequest("A diff needs two releases.", remedy="Send `from` and `to`.", param="from")
+
+    def read(connection: Connection) -> list[Any]:
+        old, new = (store.get_release(connection, asked.project, app, number) for number in (before, after))
+        versions = [(each.manifest["prompt"]["name"], each.manifest["prompt"]["version"]) for each in (old, new)]
+        sources = {version: prompts.get(connection, asked.project, name, version).source for name, version in versions}
+        return list(diff(old, new, sources))
+
+    return {"from": before, "to": after, "changes": await asked.control.read(read)}
+
+
+async def bundle_body(asked: Asked) -> bytes:
+    """The request's body, a zip. Raises InvalidRequest."""
+    archive = bytearray()
+    async for part in asked.request.stream():
+        archive += part
+        if len(archive) > bundle.MAX_BYTES:
+            raise InvalidRequest(
+                f"The bundle is larger than {bundle.MAX_BYTES >> 20} MB.", remedy="Leave documents out."
+            )
+    return bytes(archive)
+
+
+def state_of(number: int, stable: int | None, now: dict[int, float], served: frozenset[int]) -> str:
+    """`stable`, `candidate` (has a share), `retired` (had traffic), or `ready` (never had any)."""
+    if number == stable:
+        return "stable"
+    if number in now:
+        return "candidate"
+    return "retired" if number in served else "ready"
+
+
+def _summary(release: Release) -> dict[str, Any]:
+    return {
+        "app": release.app,
+        "number": release.number,
+        "hash": release.hash,
+        "message": release.message,
+        "created_by": release.created_by,
+        "created_at": release.created_at,
+    }
+
+
+DOORS = [
+    Door("POST", "/api/releases", Role.DEVELOPER, create),
+    Door("GET", "/api/apps/{app}/releases", Role.VIEWER, list_releases),
+    Door("GET", "/api/apps/{app}/releases/{number}", Role.VIEWER, show),
+    Door("GET", "/api/apps/{app}/diff", Role.VIEWER, compare),
+]

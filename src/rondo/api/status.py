@@ -1,0 +1,30 @@
+"""`rondo status` and `rondo doctor`: what serves whom, whether goals are met, whether all is well."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from rondo import clock
+from rondo.api.door import Asked, Door, moment
+from rondo.governance.model import Role
+from rondo.monitoring.health import checks
+from rondo.monitoring.overview import overview, serving
+
+
+async def status(asked: Asked) -> dict[str, Any]:
+    control, project = asked.control, asked.project
+    until = clock.now_us()
+    since = moment(asked.query("since") or "24h", "since")
+    apps = await control.read(lambda connection: serving(connection, project))
+    view = await asyncio.to_thread(overview, control.records, project, apps, since=since, until=until)
+    drain = await asyncio.to_thread(control.drain.status)
+    return {"project": project, "overview": view, "drain": drain, "revision": control.gateway.plan.revision}
+
+
+async def doctor(asked: Asked) -> dict[str, Any]:
+    found = await asyncio.to_thread(checks, asked.control.drain, asked.control.gateway.plan, asked.project)
+    return {"ok": all(check.ok for check in found), "checks": found}
+
+
+DOORS = [Door("GET", "/api/status", Role.VIEWER, status), Door("GET", "/api/doctor", Role.VIEWER, doctor)]

@@ -1,0 +1,55 @@
+"""The control plane as the doors see it: the objects they act on, and the two ways to touch the catalog.
+
+The doors (API, console) hold no rules: they call the rooms' verbs through `read` and `change`. The server makes one
+ControlPlane and gives it to both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from rondo.catalog.engine import Catalog
+from rondo.gateway.endpoint import Gateway
+from rondo.providers.base import ModelSpec
+from rondo.store.base import RecordStore
+from rondo.traces.drain import Drain
+
+T = TypeVar("T")
+
+__all__ = ["Connection", "ControlPlane"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlPlane:
+    """`publish` brings the gateway's plan up to date, `check_model` raises for a model that no provider takes;
+    `stopping` is set when the server begins to shut down."""
+
+    catalog: Catalog
+    records: RecordStore
+    drain: Drain
+    gateway: Gateway
+    knowledge_root: Path
+    publish: Callable[[], Awaitable[None]]
+    check_model: Callable[[ModelSpec], object]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a reading transaction, off the event loop."""
+
+        def run() -> T:
+            with self.catalog.read() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(run)
+
+    async def change(self, work: Callable[[], T]) -> T:
+        """Run a verb that opens its own transaction, then serve what it changed."""
+        result = await asyncio.to_thread(work)
+        await self.publish()
+        return result

@@ -1,0 +1,85 @@
+"""Is all well? The checks behind `rondo doctor` and `/readyz`: each says what is wrong and what to do."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from rondo.gateway.plan import Plan
+from rondo.providers.openai import OpenAICompatible
+from rondo.traces.drain import Drain
+
+LATE_S = 30.0
+"""Health turns red when the oldest queued record is older than this."""
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """One thing looked at; `remedy` where it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str | None = None
+
+
+def checks(drain: Drain, plan: Plan, project: str) -> list[Check]:
+    """Everything, in the order a request meets it."""
+    return [_apps(plan, project), *_models(plan, project), *drain_checks(drain)]
+
+
+def drain_checks(drain: Drain) -> list[Check]:
+    """Do the records reach their store, all of them, in time?"""
+    state = drain.status()
+    late = state.oldest_queued_s is not None and state.oldest_queued_s > LATE_S
+    found = [
+        Check(
+            name="records",
+            ok=not late,
+            detail=f"{state.accepted} accepted = {state.stored} stored + {state.queued} queued"
+            + (f"; the oldest has waited {state.oldest_queued_s:.0f} s" if late else ""),
+            remedy=f"The record store does not keep up: {state.last_error or 'no error so far'}." if late else None,
+        )
+    ]
+    if state.quarantined:
+        found.append(
+            Check(
+                name="quarantine",
+                ok=False,
+                detail=f"{state.quarantined} records could not be read and are kept whole in quarantine",
+                remedy="They are in the table `quarantine` of the record store.",
+            )
+        )
+    return found
+
+
+def _apps(plan: Plan, project: str) -> Check:
+    faults = [f"{name}: {reason}" for (owner, name), reason in plan.faults.items() if owner == project]
+    served = [name for owner, name in plan.apps if owner == project]
+    if faults:
+        return Check(name="apps", ok=False, detail="; ".join(faults), remedy="Release the app again: `rondo release`.")
+    if not served:
+        return Check(name="apps", ok=False, detail="no app has been released", remedy="`rondo release` makes one.")
+    return Check(name="apps", ok=True, detail=", ".join(sorted(served)))
+
+
+def _models(plan: Plan, project: str) -> list[Check]:
+    """Models on the routes that serve now, and whether their keys are there."""
+    on_routes = {
+        model.spec.name: model
+        for (owner, _), app in plan.apps.items()
+        if owner == project
+        for release in (app.stable, *(arm for arm, _ in app.arms))
+        for model in release.route
+    }
+    found = []
+    for name, model in sorted(on_routes.items()):
+        missing = model.provider.missing_key if isinstance(model.provider, OpenAICompatible) else None
+        found.append(
+            Check(
+                name=f"model {name}",
+                ok=missing is None,
+                detail=f"{model.spec.provider} {model.spec.model}".strip()
+                + (f": {missing} is not set" if missing else ""),
+                remedy=f"Set {missing} in the server's environment and restart it." if missing else None,
+            )
+        )
+    return found

@@ -1,0 +1,89 @@
+"""The state of a project at a glance: what serves whom, under what load, how well, at what price.
+
+Numbers come from the record store's named queries; what serves whom from the catalog.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from rondo.monitoring.goals import GoalStatus, standing
+from rondo.releases import store as releases
+from rondo.releases.state import NOTHING, Traffic
+from rondo.store.base import RecordStore
+
+DAY_US = 86_400_000_000
+
+
+class Serving(Struct, frozen=True, kw_only=True):
+    """An app as the catalog has it: its traffic, and what it must reach."""
+
+    app: str
+    traffic: Traffic
+    settings: dict[str, Any]
+
+
+class AppOverview(Struct, frozen=True, kw_only=True):
+    """An app and its numbers: `releases` has a row of the query `overview_apps` for each release that was called."""
+
+    app: str
+    stable: int | None
+    shares: dict[int, float]
+    """Percent of the traffic, of each release that has any."""
+    use_case: dict[str, Any]
+    goals: list[GoalStatus]
+    releases: list[dict[str, Any]]
+
+
+class Overview(Struct, frozen=True, kw_only=True):
+    """`others` has the rows of models that were called by name; times are microseconds."""
+
+    since: int
+    until: int
+    apps: list[AppOverview]
+    others: list[dict[str, Any]]
+    totals: dict[str, Any]
+
+
+def serving(connection: Connection, project: str) -> list[Serving]:
+    """What serves whom, for every app of the project, by name."""
+    return [
+        Serving(app=row.name, traffic=current.traffic if current else NOTHING, settings=row.settings)
+        for row in releases.list_apps(connection, project)
+        for current in (releases.current_traffic(connection, project, row.name),)
+    ]
+
+
+def overview(store: RecordStore, project: str, apps: list[Serving], *, since: int, until: int) -> Overview:
+    """The numbers of the calls in [since, until) for these apps."""
+    window = {"project": project, "since": since, "until": until}
+    rows = store.query("overview_apps", window)
+    return Overview(
+        since=since,
+        until=until,
+        apps=[
+            AppOverview(
+                app=each.app,
+                stable=each.traffic.stable,
+                shares=shares(each.traffic),
+                use_case=each.settings.get("use_case") or {},
+                goals=standing(store, project, each.app, each.settings.get("goals") or [], since=since, until=until),
+                releases=[row for row in rows if row["app"] == each.app],
+            )
+            for each in apps
+        ],
+        others=[row for row in rows if row["app"] is None],
+        totals=store.query("totals", window)[0],
+    )
+
+
+def shares(traffic: Traffic) -> dict[int, float]:
+    """Percent of the traffic that each release has now; releases without any are left out."""
+    if traffic.stable is None:
+        return {}
+    percents = {arm.release: arm.share_bp / 100 for arm in traffic.arms}
+    rest = 100 - sum(percents.values())
+    return {traffic.stable: rest, **percents} if rest else percents

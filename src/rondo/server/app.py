@@ -1,0 +1,117 @@
+"""The only place that wires things together: one process of Rondo, gateway and control plane, as an ASGI application.
+
+Tests and commands open the very same server in-process with `open_server`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rondo.api.app import api_app
+from rondo.catalog.engine import Catalog, open_catalog
+from rondo.console.app import console_app
+from rondo.control import ControlPlane
+from rondo.gateway.endpoint import Gateway, Receive, Scope, Send
+from rondo.governance.keys import ensure_admin
+from rondo.governance.model import DEFAULT_PROJECT
+from rondo.providers.registry import Providers
+from rondo.providers.upstream import Upstream
+from rondo.releases import bundle, freeze, store
+from rondo.releases.publish import Publisher
+from rondo.server.data_folder import DataFolder
+from rondo.server.front import Front
+from rondo.server.plan_watch import PlanWatch
+from rondo.server.wiring import catalog_url, limits, open_journal
+from rondo.settings import FILE, environment, read
+from rondo.store.duckdb import DuckDBStore
+from rondo.traces.drain import Drain
+
+_log = logging.getLogger("rondo.server")
+
+
+class Server:
+    """Everything one process needs to serve. Call `start` on the event loop before the first request, `close` last."""
+
+    def __init__(self, data: DataFolder, project: Path | None) -> None:
+        """Takes the data folder. Raises Conflict where another server has it, SettingsError for a wrong project."""
+        journal_settings, gateway_settings = limits(project)
+        self.data = data
+        data.lock()
+        try:
+            self.catalog = open_catalog(catalog_url(data))
+            self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"))
+            if self.admin_key is not None:
+                data.keep_admin_key(self.admin_key)
+            if project is not None:
+                first_release(self.catalog, data, project)
+            self.upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
+            providers = Providers(self.upstream)
+            publisher = Publisher(self.catalog, data.knowledge, providers)
+            self.journal = open_journal(data, "control", journal_settings)
+            self.records = DuckDBStore(data.records)
+        except BaseException:
+            data.unlock()
+            raise
+        gateway = Gateway(publisher.plan(), self.journal, max_body_bytes=gateway_settings.max_body_mb << 20)
+        self.watch = PlanWatch(publisher, gateway)
+        self.control = ControlPlane(
+            catalog=self.catalog,
+            records=self.records,
+            drain=Drain(data.journal, self.records),
+            gateway=gateway,
+            knowledge_root=data.knowledge,
+            publish=self.watch.refresh,
+            check_model=providers.make,
+        )
+        console = console_app(self.control, session_key=data.session_key())
+        self.front = Front(gateway, api_app(self.control), console)
+        """The ASGI application."""
+        self._ended = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.front(scope, receive, send)
+
+    def start(self) -> None:
+        """Begin to watch the catalog and to drain the journal."""
+        self._tasks = [
+            asyncio.create_task(self.watch.run(self._ended)),
+            asyncio.create_task(self.control.drain.run(self._ended)),
+        ]
+
+    async def close(self) -> None:
+        """Drain what can be drained, and let go of everything. Requests must have ended."""
+        self.control.stopping.set()
+        self._ended.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.upstream.close()
+        self.journal.close()
+        await asyncio.to_thread(self.records.close)
+        self.catalog.close()
+        self.data.unlock()
+
+
+def first_release(catalog: Catalog, data: DataFolder, project: Path) -> None:
+    """Release the working tree where its app has no release yet, so that a new project answers at once."""
+    with catalog.read() as connection:
+        if store.current_traffic(connection, DEFAULT_PROJECT, read(project).app.name) is not None:
+            return
+    frozen = freeze.freeze(
+        catalog, data.knowledge, DEFAULT_PROJECT, bundle.read_folder(project), actor="rondo up", message="First release"
+    )
+    _log.info("released %s#%d from %s", frozen.release.app, frozen.release.number, project / FILE)
+
+
+@asynccontextmanager
+async def open_server(data: Path, project: Path | None = None) -> AsyncIterator[Server]:
+    """A server in this process, without a port: for commands and tests. Raises RondoError."""
+    server = await asyncio.to_thread(Server, DataFolder(data), project)
+    server.start()
+    try:
+        yield server
+    finally:
+        await server.close()

@@ -1,0 +1,91 @@
+"""The data folder: one server at a time, its address for the commands, its admin key.
+
+DIR/lock            held (flock) by the running server
+DIR/server.json     where it answers
+DIR/admin.key       the first admin key, mode 600
+DIR/session.key     signs console sessions, mode 600
+DIR/catalog.db      what exists, who may (unless RONDO_CATALOG_URL names another database)
+DIR/records.duckdb  what happened
+DIR/journal/        what happened and is not yet in the record store
+DIR/knowledge/      index versions, each a directory named by its hash
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from rondo.errors import Conflict
+
+
+class DataFolder:
+    """Paths in the folder, and its lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.knowledge = self.path / "knowledge"
+        self.journal = self.path / "journal"
+        self.catalog = self.path / "catalog.db"
+        self.records = self.path / "records.duckdb"
+        self.control_socket = self.path / "control.sock"
+        self._admin_key = self.path / "admin.key"
+        self._server = self.path / "server.json"
+        self._lock: int | None = None
+
+    def lock(self) -> None:
+        """Take the folder for this process. Raises Conflict where another server has it."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            running = self.running()
+            who = f"process {running['pid']} at {running['url']}" if running else "another process"
+            raise Conflict(
+                f"The data folder {self.path} is in use by {who}.",
+                remedy="Stop that server, or choose another folder with --data.",
+            ) from None
+        self._lock = lock
+
+    def unlock(self) -> None:
+        """Let go of the folder."""
+        self._server.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def running(self) -> dict[str, Any] | None:
+        """`{"url", "pid"}` of the server that said it runs here, if any."""
+        try:
+            found: dict[str, Any] = json.loads(self._server.read_text())
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def announce(self, url: str) -> None:
+        """Tell commands where this server answers."""
+        self._write_private(self._server, json.dumps({"url": url, "pid": os.getpid()}))
+
+    def keep_admin_key(self, secret: str) -> None:
+        self._write_private(self._admin_key, secret + "\n")
+
+    def session_key(self) -> bytes:
+        """32 random bytes, the same ones from the first start on."""
+        path = self.path / "session.key"
+        if not path.exists():
+            self._write_private(path, secrets.token_hex(32))
+        return bytes.fromhex(path.read_text().strip())
+
+    def _write_private(self, path: Path, text: str) -> None:
+        """Whole or not at all, and never readable by others, not even for a moment."""
+        temporary = path.with_suffix(".new")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)

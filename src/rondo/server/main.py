@@ -1,0 +1,54 @@
+"""`rondo up`: the server in the foreground, until it is told to stop.
+
+One process serves everything. With `--workers N` the control plane moves to a local socket, and N gateway processes
+share the port (SO_REUSEPORT); what is not the gateway's they pass on to the control plane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+
+from rondo.server.app import Server
+from rondo.server.data_folder import DataFolder
+from rondo.server.listener import HttpServer, listen
+from rondo.server.log import log_to_stderr
+from rondo.server.workers import Workers
+
+
+def up(*, project: Path | None, data: Path, host: str, port: int, workers: int = 1) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status. Raises RondoError where it cannot start."""
+    log_to_stderr()
+    folder = DataFolder(data)
+    server = Server(folder, project)
+    try:
+        listener = listen(host, port, shared=workers > 1)
+    except BaseException:
+        asyncio.run(server.close())
+        raise
+    if server.admin_key is not None:
+        print(f"admin key, also in {data / 'admin.key'}: {server.admin_key}", file=sys.stderr, flush=True)
+    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+    def ready() -> None:
+        folder.announce(url)
+        print(f"ready {url}", flush=True)
+
+    async def serve() -> None:
+        server.start()
+        try:
+            if workers > 1:
+                crew = Workers(folder, project, host=host, port=listener.getsockname()[1], count=workers)
+                await crew.serve(server.front, on_ready=ready, on_stop=server.control.stopping.set)
+            else:
+                await HttpServer(server.front, on_ready=ready, on_stop=server.control.stopping.set).serve([listener])
+        finally:
+            await server.close()
+            listener.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+    return 0

@@ -1,0 +1,83 @@
+"""A worker's way to the control plane: whatever is not the gateway's goes over a local socket, unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+from yarl import URL
+
+from rondo.errors import Unavailable
+from rondo.gateway.endpoint import Gateway, Receive, Scope, Send
+from rondo.gateway.wire import error_body
+
+_HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"))
+
+
+class ControlSocket:
+    """Passes requests on to the control plane."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(self._path)),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+        url = URL(f"http://control{scope['raw_path'].decode('latin-1')}{query}", encoded=True)
+        headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"] if n not in _HOP_BY_HOP]
+        try:
+            response = await self._session.request(
+                scope["method"], url, headers=headers, data=_body(receive), allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError):
+            away = Unavailable("The control plane does not answer.", remedy="Try again in a moment.")
+            await _send_error(send, error_body(away))
+            return
+        async with response:
+            answered = [(n, v) for n, v in response.raw_headers if n.lower() not in _HOP_BY_HOP]
+            await send({"type": "http.response.start", "status": response.status, "headers": answered})
+            async for chunk in response.content.iter_any():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+class WorkerFront:
+    """The gateway's own paths here, the others over there."""
+
+    def __init__(self, gateway: Gateway, control: ControlSocket) -> None:
+        self._gateway = gateway
+        self._control = control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        own = scope["path"].startswith("/v1/")
+        await (self._gateway if own else self._control)(scope, receive, send)
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        yield message.get("body", b"")
+        if not message.get("more_body"):
+            return
+
+
+async def _send_error(send: Send, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,33 @@
+"""Parts that the control plane's process and the workers make in the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rondo.catalog.engine import sqlite_url
+from rondo.journal.append import Journal
+from rondo.server.data_folder import DataFolder
+from rondo.settings import GatewaySettings, JournalSettings, environment, read
+
+
+def limits(project: Path | None) -> tuple[JournalSettings, GatewaySettings]:
+    """What the project says of the journal and the gateway. Raises SettingsError."""
+    if project is None:
+        return JournalSettings(), GatewaySettings()
+    settings = read(project)
+    return settings.journal, settings.gateway
+
+
+def catalog_url(data: DataFolder) -> str:
+    """The catalog's database: the one the environment names, or SQLite in the data folder."""
+    return environment("RONDO_CATALOG_URL") or sqlite_url(data.catalog)
+
+
+def open_journal(data: DataFolder, writer: str, settings: JournalSettings) -> Journal:
+    """One process's own journal."""
+    return Journal(
+        data.journal / writer,
+        durability=settings.durability,
+        segment_bytes=settings.segment_mb << 20,
+        min_free_bytes=settings.min_free_mb << 20,
+    )

@@ -1,0 +1,67 @@
+"""One gateway process of `rondo up --workers N`: the hot path and nothing else.
+
+It reads the catalog only to learn of new plans, keeps its own journal, and passes what is not the gateway's on to the
+control plane.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+
+from rondo.catalog.engine import Catalog
+from rondo.gateway.endpoint import Gateway
+from rondo.providers.registry import Providers
+from rondo.providers.upstream import Upstream
+from rondo.releases.publish import Publisher
+from rondo.server.data_folder import DataFolder
+from rondo.server.listener import HttpServer, join
+from rondo.server.log import log_to_stderr
+from rondo.server.passing import ControlSocket, WorkerFront
+from rondo.server.plan_watch import PlanWatch
+from rondo.server.wiring import catalog_url, limits, open_journal
+
+
+async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str, port: int) -> None:
+    """Until SIGTERM, or until standard input ends."""
+    journal_settings, gateway_settings = limits(project)
+    catalog = Catalog(catalog_url(data))
+    upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
+    publisher = Publisher(catalog, data.knowledge, Providers(upstream))
+    journal = open_journal(data, f"worker-{slot}", journal_settings)
+    gateway = Gateway(publisher.plan(), journal, max_body_bytes=gateway_settings.max_body_mb << 20)
+    control = ControlSocket(data.control_socket)
+    stopping = asyncio.Event()
+    watching = asyncio.create_task(PlanWatch(publisher, gateway).run(stopping))
+    http = HttpServer(WorkerFront(gateway, control), on_ready=lambda: print("ready", flush=True), on_stop=stopping.set)
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), http.stop)  # readable only at its end
+    try:
+        await http.serve([join(host, port)])
+    finally:
+        stopping.set()
+        await watching
+        await control.close()
+        await upstream.close()
+        journal.close()
+        catalog.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--project", type=Path)
+    parser.add_argument("--slot", type=int, required=True)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    given = parser.parse_args()
+    log_to_stderr()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(DataFolder(given.data), given.project, slot=given.slot, host=given.host, port=given.port))
+
+
+if __name__ == "__main__":
+    main()
