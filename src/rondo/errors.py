@@ -3,6 +3,7 @@
     RondoError
     ├── SettingsError          rondo.toml or a prompt file is wrong (file, key, what is allowed)
     ├── InvalidRequest         the caller sent something we cannot use (names the field)
+    │   └── TooLarge           more bytes than the limit allows
     ├── NotFound               no such app, model, release, trace, ...
     ├── Conflict               the change does not fit the present state
     ├── Unauthorized           no key, or not a valid one
@@ -49,6 +50,10 @@ class SettingsError(RondoError):
 
 class InvalidRequest(RondoError):
     code = "invalid_request"
+
+
+class TooLarge(InvalidRequest):
+    code = "too_large"
 
 
 class NotFound(RondoError):

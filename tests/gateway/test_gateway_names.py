@@ -155,3 +155,20 @@ async def test_a_wrong_method_or_path_is_an_error_in_the_same_format(house: Hous
         response = await house.client.request(method, path)
         assert response.status_code in (400, 404, 405), path
         error_of(response)
+
+
+async def test_a_fault_of_our_own_is_a_500_that_is_recorded_and_tells_nothing(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def search(self, query: str, k: int) -> list[object]:
+            raise ZeroDivisionError("secret path")
+
+    house.app("bad", house.model("m"), index=Broken(), knowledge="k", top_k=3)
+    for stream in (False, True):
+        response = await house.chat("bad", stream=stream)
+        assert response.status_code == 500
+        assert error_of(response)["code"] == "internal_error"
+        assert "secret" not in response.text
+    assert [(call.status, call.error_code) for call in house.calls] == [(500, "internal_error")] * 2
+    assert "ZeroDivisionError" in caplog.text

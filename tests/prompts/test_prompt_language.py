@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -146,7 +147,7 @@ def test_a_dot_never_reaches_an_attribute(path: str, value: Any) -> None:
 
 
 def test_a_missing_key_is_named() -> None:
-    with pytest.raises(InvalidRequest, match="customer.address") as caught:
+    with pytest.raises(InvalidRequest, match=r"customer\.address") as caught:
         render("{{ customer.address.city }}", customer={"address": {}})
     assert caught.value.param == "inputs.customer.address.city"
 
@@ -174,12 +175,12 @@ def test_values_that_do_not_fit_are_the_callers_mistake(template: str, values: d
 
 def test_loops_end() -> None:
     many = [0] * 1000
-    with pytest.raises(InvalidRequest, match="loop turns|work"):
+    with pytest.raises(InvalidRequest, match=r"loop turns|work"):
         render(
             "{% for x in items %}{% for y in items %}{% for z in items %}{% endfor %}{% endfor %}{% endfor %}",
             items=many,
         )
-    with pytest.raises(InvalidRequest, match="loop turns|work"):
+    with pytest.raises(InvalidRequest, match=r"loop turns|work"):
         render("{% for x in items %}.{% endfor %}", items=[0] * (MAX_TURNS + 1))
 
 
@@ -222,16 +223,12 @@ def test_any_value_is_rendered_or_refused(value: Any, other: Any) -> None:
     for template in ("{{ a }}", "{{ a[b] | default('') }}", "{{ a == b }}", "{{ a | tojson }}", "{{ a ~ b }}"):
         assert isinstance(render(template, a=value, b=other), str)
     for template in ("{{ a < b }}", "{{ a in b }}", "{{ a | first }}", "{% for x in a %}{{ x }}{% endfor %}"):
-        try:
+        with suppress(InvalidRequest):
             render(template, a=value, b=other)
-        except InvalidRequest:
-            pass
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(alphabet="{}%#ab.()[]|~'\" \n=forinendif", max_size=60))
 def test_any_text_compiles_or_is_refused(text: str) -> None:
-    try:
+    with suppress(TemplateError):
         compile_text(text, NAMES)
-    except TemplateError:
-        pass

@@ -118,7 +118,7 @@ def test_the_version_depends_on_everything_said(changed: str) -> None:
         ("---\n1: a\n---\n# user\nx", None, "is not text"),
         ("---\na: &x [1]\nb: *x\n---\n# user\nx", None, "aliases"),
         ("---\ndescription: !!python/object/apply:os.system [ls]\n---\n# user\nx", None, "not valid YAML"),
-        ("---\ndescription: " + "[" * 5000 + "\n---\n# user\nx", None, "not valid YAML"),
+        ("---\ndescription: " + "[" * 1500 + "\n---\n# user\nx", None, "not valid YAML"),
         ("---\nvariables: {a: {type: integer, default: " + "9" * 5000 + "}}\n---\n# user\nx", None, "not valid YAML"),
         ('---\ndescription: "\\uD800"\n---\n# user\nx', None, "half a character"),
         ("# user\nx\0y", None, "NUL"),

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -403,3 +404,17 @@ def test_exports_that_cannot_be_made_leave_nothing(store: DuckDBStore, tmp_path:
     with pytest.raises(InvalidRequest):
         store.export("export_calls", {"project": "p"}, {"release": "many"}, format="jsonl", target=tmp_path / "x")
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_readers_and_the_writer_work_at_once(store: DuckDBStore) -> None:
+    def read(number: int) -> int:
+        rows = store.query("calls_list", {"project": "p", "limit": 1000})
+        assert len(rows) % 5 == 0  # whole batches only
+        return len(rows)
+
+    with ThreadPoolExecutor(4) as pool:
+        reads = [pool.submit(read, number) for number in range(40)]
+        for batch in range(1, 9):
+            store.insert("w", [entry(make_call()) for _ in range(5)], after(batch * 5))
+        assert max(each.result() for each in reads) <= 40
+    assert read(0) == 40

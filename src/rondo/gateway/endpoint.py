@@ -28,7 +28,7 @@ from rondo.governance.admit import digest
 from rondo.governance.model import Grant
 from rondo.journal.append import Journal
 from rondo.journal.segment import Kind
-from rondo.records import Call, Score, ScoreKind
+from rondo.records import Call, Score, ScoreKind, to_json
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -105,7 +105,7 @@ class Gateway:
         """Keep feedback. Raises InvalidRequest, and Unavailable where the journal takes nothing."""
         self._journal.check()
         score = parse_feedback(body, grant.project, grant.key_id, kind=kind)
-        await self._journal.write(Kind.SCORE, msgspec.json.encode(score))
+        await self._journal.write(Kind.SCORE, to_json(score))
         return score
 
     def _let_in(self, plan: Plan, scope: Scope) -> Callable[[bytes], Awaitable[_Reply]]:

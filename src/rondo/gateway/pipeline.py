@@ -6,6 +6,7 @@ Whatever leaves here has been written to the journal before its last byte.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import msgspec
@@ -24,8 +25,9 @@ from rondo.governance.model import Grant
 from rondo.journal.append import Journal
 from rondo.journal.segment import Kind
 from rondo.providers.base import ProviderRequest, Reply
-from rondo.records import Call, Chunk
+from rondo.records import Call, Chunk, to_json
 
+_log = logging.getLogger("rondo.gateway")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -73,8 +75,8 @@ class Pipeline:
                 return Streaming(turn, self._stream(turn, request, reply, first, rest))
             body = await first_answer(route, lambda model: whole_answer(turn, model, request), turn)
             return Answered(body, await self._record(turn))
-        except RondoError as error:
-            await self._record(turn, error)
+        except Exception as error:
+            await self._record(turn, _fault(error))
             raise
         except BaseException:  # the client left, or we are shutting down
             await self._record(turn, client_closed=True)
@@ -92,8 +94,8 @@ class Pipeline:
                 )
             body = await first_answer((model,), lambda served: whole_embeddings(turn, served, request), turn)
             return Answered(body, await self._record(turn))
-        except RondoError as error:
-            await self._record(turn, error)
+        except Exception as error:
+            await self._record(turn, _fault(error))
             raise
         except BaseException:
             await self._record(turn, client_closed=True)
@@ -120,11 +122,15 @@ class Pipeline:
             recorded = True
             await self._record(turn)
             yield DONE
-        except RondoError as error:
+        except Exception as error:
+            fault = _fault(error)
             if not recorded:
                 _take_stream(turn, answer)
-                await self._record(turn, error)
-            yield b"data: " + error_body(error) + b"\n\n"
+                try:
+                    await self._record(turn, fault)
+                except RondoError as unrecorded:
+                    fault = unrecorded
+            yield b"data: " + error_body(fault) + b"\n\n"
         except BaseException:
             if not recorded:
                 _take_stream(turn, answer)
@@ -135,7 +141,7 @@ class Pipeline:
 
     async def _record(self, turn: Turn, error: RondoError | None = None, *, client_closed: bool = False) -> Call:
         call = turn.call(error=error, client_closed=client_closed)
-        await self._journal.write(Kind.CALL, _encode(call))
+        await self._journal.write(Kind.CALL, to_json(call))
         return call
 
 
@@ -218,6 +224,14 @@ async def _read(reply: Reply) -> bytes:
         message = body[:2_000].decode("utf-8", "replace")
         raise UpstreamError(f"The provider answered {reply.status}: {message}", status=reply.status, body=body)
     return body
+
+
+def _fault(error: Exception) -> RondoError:
+    """What the client and the record are told; the log has the rest."""
+    if isinstance(error, RondoError):
+        return error
+    _log.error("unexpected error in a call", exc_info=error)
+    return RondoError("Something went wrong inside Rondo.", remedy="The server's log has the details.")
 
 
 def _take_stream(turn: Turn, answer: StreamedAnswer) -> None:

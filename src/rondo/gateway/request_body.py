@@ -89,4 +89,5 @@ def _with_usage(fields: dict[str, Raw]) -> Any:
 
 def as_chat(question: str, history: Sequence[Message], model: str, **rest: Any) -> ChatRequest:
     """A chat request made from the parts of `POST /v1/apps/{app}/answer`."""
-    return ChatRequest(fields={}, model=model, messages=[*history, Message("user", question)], **rest)
+    messages = [*history, Message("user", question)]
+    return ChatRequest(fields={"messages": Raw(_encode(messages))}, model=model, messages=messages, **rest)

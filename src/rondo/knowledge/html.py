@@ -59,7 +59,7 @@ def parse_html(source: str, data: bytes) -> Document:
     root = mains[0] if len(mains) == 1 else tree.body
     outline = Outline()
     if root is not None:
-        _Walk(outline).through(root)
+        _Walk(outline, _tables_around_tables(root)).through(root)
     return outline.document(source, title)
 
 
@@ -85,8 +85,9 @@ def _depth(text: str) -> int:
 class _Walk:
     """Goes through the tree once; text gathers in `words` until a block begins or ends."""
 
-    def __init__(self, outline: Outline) -> None:
+    def __init__(self, outline: Outline, layouts: set[int]) -> None:
         self.outline = outline
+        self.layouts = layouts
         self.words: list[str] = []
         self.prefix = ""  # a list item's bullet, waiting for the item's first words
         self.lists: list[int] = []  # per open list: 0 for bullets, else the next number
@@ -204,7 +205,7 @@ class _Walk:
 
     def table(self, node: LexborNode) -> bool:
         """Writes a table of data; False for one that only lays things out (nested, or of a single column)."""
-        if len(node.css("table")) > 1:
+        if node.mem_id in self.layouts:
             return False
         rows = _grid(node)
         width = max((len(cells) for _, cells in rows), default=0)
@@ -222,6 +223,18 @@ class _Walk:
             self.outline.add(_row(cells, width))
         self.outline.add("")
         return True
+
+
+def _tables_around_tables(root: LexborNode) -> set[int]:
+    """The tables that hold another one: they lay things out."""
+    found: set[int] = set()
+    for table in root.css("table"):
+        above = table.parent
+        while above is not None and above.tag != "table":
+            above = above.parent
+        if above is not None:
+            found.add(above.mem_id)
+    return found
 
 
 def _is_dropped(node: LexborNode) -> bool:

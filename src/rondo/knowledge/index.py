@@ -52,31 +52,15 @@ def build(
     the file that cannot be read, or the knowledge `name` where there is nothing to index.
     """
     skipped = tuple(sorted(source for source in documents if is_asset(source)))
-    wanted = {source: documents[source] for source in sorted(documents) if source not in skipped}
-    if not wanted:
+    wanted = {source: documents[source] for source in sorted(documents) if not is_asset(source)}
+    passages, entries, reused = _passages(wanted, settings, _previous(root, previous, settings))
+    if not passages:
         raise SettingsError(
-            "the sources hold no documents.",
+            "the documents hold no text." if wanted else "the sources hold no documents.",
             file="rondo.toml",
             param=f"knowledge.{name}.sources",
             remedy="Name files or folders with .md, .html or .txt files.",
         )
-    old = _previous(root, previous, settings)
-    passages: list[Passage] = []
-    entries: dict[str, DocumentEntry] = {}
-    reused = 0
-    for source, data in wanted.items():
-        digest = hashlib.sha256(data).hexdigest()
-        kept = old.get(source, digest)
-        if kept is None:
-            kept = chunks_of(
-                parse(source, data), chunk_chars=settings.chunk_chars, overlap_chars=settings.overlap_chars
-            )
-        else:
-            reused += 1
-        entries[source] = DocumentEntry(sha256=digest, bytes=len(data), chunks=len(kept))
-        passages += kept
-    if not passages:
-        raise SettingsError("the documents hold no text.", file="rondo.toml", param=f"knowledge.{name}.sources")
     lines = [msgspec.json.encode(passage) for passage in passages]
     manifest = Manifest(
         format=FORMAT,
@@ -165,6 +149,26 @@ class _Old:
             return None
         start = self._starts[source]
         return self._passages[start : start + entry.chunks]
+
+
+def _passages(
+    documents: Mapping[str, bytes], settings: KnowledgeSettings, old: _Old
+) -> tuple[list[Passage], dict[str, DocumentEntry], int]:
+    """All chunks, an entry per document, and how many documents were taken over from `old`."""
+    passages: list[Passage] = []
+    entries: dict[str, DocumentEntry] = {}
+    reused = 0
+    for source, data in documents.items():
+        digest = hashlib.sha256(data).hexdigest()
+        kept = old.get(source, digest)
+        if kept is None:
+            document = parse(source, data)
+            kept = chunks_of(document, chunk_chars=settings.chunk_chars, overlap_chars=settings.overlap_chars)
+        else:
+            reused += 1
+        entries[source] = DocumentEntry(sha256=digest, bytes=len(data), chunks=len(kept))
+        passages += kept
+    return passages, entries, reused
 
 
 def _previous(root: Path, version: str | None, settings: KnowledgeSettings) -> _Old:

@@ -19,9 +19,11 @@ GRACE_S = 30
 
 
 class HttpServer(uvicorn.Server):
-    """The first stop signal lets running requests finish, a second one ends them."""
+    """The first stop signal lets running requests finish, a second one ends them, unless it is `patient`."""
 
-    def __init__(self, app: Application, *, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Application, *, on_ready: Callable[[], None], on_stop: Callable[[], None], patient: bool = False
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -38,6 +40,7 @@ class HttpServer(uvicorn.Server):
         )
         self._on_ready = on_ready
         self._on_stop = on_stop
+        self._patient = patient
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -51,9 +54,13 @@ class HttpServer(uvicorn.Server):
             loop.add_signal_handler(number, self.stop)
         self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        gc.unfreeze()  # or the end of the process finds objects that nobody took down
+
     def stop(self) -> None:
         """Accept nothing new; end once what runs has finished."""
-        self.force_exit = self.should_exit
+        self.force_exit = self.should_exit and not self._patient
         self.should_exit = True
         self._on_stop()
 

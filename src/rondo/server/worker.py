@@ -37,8 +37,17 @@ async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str,
     control = ControlSocket(data.control_socket)
     stopping = asyncio.Event()
     watching = asyncio.create_task(PlanWatch(publisher, gateway).run(stopping))
-    http = HttpServer(WorkerFront(gateway, control), on_ready=lambda: print("ready", flush=True), on_stop=stopping.set)
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), http.stop)  # readable only at its end
+    # Patient, because a signal to the whole group (Ctrl-C) comes twice: by itself, and by the control plane.
+    http = HttpServer(
+        WorkerFront(gateway, control), on_ready=lambda: print("ready", flush=True), on_stop=stopping.set, patient=True
+    )
+
+    def orphaned() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        http.stop()
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(sys.stdin.fileno(), orphaned)  # readable only at its end
     try:
         await http.serve([join(host, port)])
     finally:

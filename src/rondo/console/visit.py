@@ -1,0 +1,157 @@
+"""A visit: a request by someone who is signed in, and what pages need to answer it.
+
+A page is an address, the role it needs, and a handler: parse, call a room's verb, render. The table of all pages is
+in `app.py`; the same roles that let a page in also decide what it offers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from rondo.console import charts, formats
+from rondo.control import ControlPlane
+from rondo.errors import InvalidRequest
+from rondo.governance.model import Grant, Role
+
+THEME = "rondo_theme"
+
+DONE = {
+    "promoted": "The release serves everyone now.",
+    "split": "The new shares hold.",
+    "ended": "The split has ended; the stable release serves everyone.",
+    "rolled-back": "Traffic has gone back.",
+    "unchanged": "Nothing had to change.",
+    "feedback": "Thank you; the feedback is kept.",
+    "revoked": "The key is revoked, everywhere.",
+}
+"""What a page says after a form has been sent and it was sent on. Fixed texts: an address cannot put words here."""
+
+
+def may(grant: Grant | None, role: str) -> bool:
+    """Whether the key has this role or a higher one; nobody has none."""
+    return grant is not None and grant.role is not None and grant.role.includes(Role(role))
+
+
+class Visit(NamedTuple):
+    """A request that has been let in."""
+
+    control: ControlPlane
+    grant: Grant
+    request: Request
+
+    @property
+    def project(self) -> str:
+        return self.grant.project
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for the audit trail."""
+        return self.grant.name
+
+    def may(self, role: str) -> bool:
+        """Whether the key has this role or a higher one."""
+        return may(self.grant, role)
+
+    def path(self, name: str) -> str:
+        value: str = self.request.path_params[name]
+        return value
+
+    def query(self, name: str) -> str | None:
+        return self.request.query_params.get(name) or None
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether htmx asks, for a part of a page."""
+        return self.request.headers.get("hx-request") == "true"
+
+    async def form(self) -> dict[str, str]:
+        """The fields of a form; of one that is given twice, the last. Raises InvalidRequest."""
+        async with self.request.form(max_files=0, max_fields=100) as sent:
+            fields = {name: value for name, value in sent.items() if isinstance(value, str)}
+        for name, value in fields.items():
+            if "\0" in value:
+                raise InvalidRequest(f"`{name}` holds a NUL character.", remedy="Send text.", param=name)
+        return fields
+
+    def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """The page, rendered for this visitor."""
+        done = DONE.get(self.query("did") or "")
+        return HTMLResponse(
+            render(self.request, template, self.grant, done=done, **context),
+            status_code=status,
+        )
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+class Page(NamedTuple):
+    """An address of the console, and who may use it."""
+
+    method: str
+    path: str
+    role: Role
+    handler: Handler
+
+
+def go(path: str, **query: str | int | None) -> Response:
+    """Send the browser on to a page of ours, after a form."""
+    given = {name: value for name, value in query.items() if value is not None}
+    return RedirectResponse(f"{path}?{urlencode(given)}" if given else path, status_code=303)
+
+
+def whole_number(text: str, name: str) -> int:
+    """Raises InvalidRequest, naming the field."""
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise InvalidRequest(f"`{name}` must be a whole number, not {text!r:.60}.", param=name)
+    return int(text)
+
+
+def render(request: Request, template: str, grant: Grant | None = None, **context: Any) -> str:
+    """A template's text, for whoever has `grant`. All values are escaped, wherever they come from."""
+    theme = request.cookies.get(THEME)
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            {
+                "path": request.url.path,
+                "base_url": str(request.base_url).rstrip("/"),
+                "params": request.query_params,
+                "theme": theme if theme in ("light", "dark") else None,
+                "grant": grant,
+                "may": lambda role: may(grant, role),
+                "done": None,
+                **context,
+            }
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("rondo.console"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(formats.FILTERS)
+    environment.globals.update(charts=charts, with_query=with_query)
+    return environment
+
+
+def with_query(params: Mapping[str, str], **changes: Any) -> str:
+    """`?...` with these parameters changed; None takes one out."""
+    merged = {**dict(params), **{name: str(value) for name, value in changes.items() if value is not None}}
+    return "?" + urlencode(
+        {name: value for name, value in merged.items() if value and changes.get(name, "") is not None}
+    )

@@ -1,0 +1,147 @@
+"""The console in a real browser: what a person clicks through, with scripts and the content security policy on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from live_server import Live
+from rondo.server.listener import HttpServer
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium at /usr/bin/chromium: apt-get install chromium"),
+]
+
+
+@asynccontextmanager
+async def on_a_port(live: Live) -> AsyncIterator[str]:
+    """The live server, reachable by a browser."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = asyncio.Event()
+    http = HttpServer(live.server, on_ready=lambda: None, on_stop=stop.set)
+    serving = asyncio.create_task(http.serve([listener]))
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        http.should_exit = True
+        await serving
+        listener.close()
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Any]:
+    """A page in a fresh browser; what its console complains of, or asks of other hosts, fails the test."""
+    playwright = pytest.importorskip("playwright.async_api", reason="pip install playwright")
+    async with playwright.async_playwright() as driver:
+        context = await driver.chromium.launch_persistent_context(
+            str(tmp_path / "browser"), executable_path=str(CHROMIUM), args=FLAGS, headless=True
+        )
+        context.set_default_timeout(15_000)
+        opened = await context.new_page()
+        complaints: list[str] = []
+        elsewhere: list[str] = []
+        opened.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        opened.on("request", lambda asked: elsewhere.append(asked.url) if "//127.0.0.1:" not in asked.url else None)
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        yield opened
+        await context.close()
+        assert complaints == []
+        assert elsewhere == []
+
+
+async def test_a_person_clicks_through(live: Live, page: Any) -> None:
+    await live.release(prompt="# system\nBe brief.\n\n# user\n{{ question }}\n")
+    await live.chat(
+        messages=[{"role": "user", "content": "Is <b>this</b> <script>document.title='taken'</script> text?"}]
+    )
+    await live.chat(messages=[{"role": "user", "content": "Can I return a bike?"}], user="ann")
+    await live.drained()
+    async with on_a_port(live) as url:
+        await page.goto(url)
+        await page.get_by_label("Key").fill(live.admin)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="Overview").wait_for()
+        assert await page.locator(".tile .value").first.inner_text() == "2"
+
+        await page.get_by_role("link", name="Calls", exact=True).click()
+        await page.get_by_label("Text").fill("return")
+        await page.get_by_role("button", name="Filter").click()
+        rows = page.locator("tr[data-row]")
+        assert await rows.count() == 1
+        await rows.get_by_role("link").first.click()
+        await page.get_by_role("heading", name="Why this answer").wait_for()
+        assert "within 30 days" in await page.locator("#sources").inner_text()
+        await page.get_by_role("button", name="Good").click()
+        await page.get_by_text("helpful: yes").wait_for()
+        await page.goto(f"{url}/calls?text=script")
+        await page.locator("tr[data-row] .question a").click()
+        await page.get_by_role("heading", name="Why this answer").wait_for()
+        assert await page.title() != "taken"
+
+        await move_traffic(live, page)
+        await play(live, page, url)
+
+
+async def move_traffic(live: Live, page: Any) -> None:
+    """Split, promote, roll back."""
+    served = live.server.control.gateway
+    await page.keyboard.press("g")
+    await page.keyboard.press("r")
+    await page.get_by_role("link", name="bot", exact=True).click()
+    await page.get_by_role("link", name="Split traffic").click()
+    await page.get_by_label("#2").fill("25")
+    await page.get_by_role("button", name="Split").click()
+    await page.get_by_text("The new shares hold.").wait_for()
+    assert served.plan.apps["default", "bot"].arms
+    await page.locator("tr", has_text="#2").get_by_role("link", name="Promote").first.click()
+    await page.get_by_label("Reason").fill("good numbers")
+    await page.get_by_role("button", name="Promote").click()
+    await page.get_by_text("serves everyone now").wait_for()
+    assert served.plan.apps["default", "bot"].stable.number == 2
+    await page.get_by_role("link", name="Roll back").click()
+    await page.get_by_role("button", name="Roll back").click()
+    await page.get_by_text("Traffic has gone back.").wait_for()
+    assert served.plan.apps["default", "bot"].stable.number == 1
+
+
+async def play(live: Live, page: Any, url: str) -> None:
+    """Ask, streamed, and find the call in the live list of another tab."""
+    tail = await page.context.new_page()
+    await tail.goto(f"{url}/calls?live=1")
+    await page.get_by_role("link", name="Playground").click()
+    await page.get_by_label("Question").fill("Can I return <b>this</b>?")
+    await page.get_by_role("button", name="Ask").click()
+    await page.locator(".answer-panel").wait_for()
+    assert "You asked: Can I return <b>this</b>?" in await page.locator("#answer").inner_text()
+    await page.locator(".answer-panel").get_by_role("button", name="Bad").click()
+    await page.get_by_text("Kept. Thank you.").wait_for()
+    await tail.locator("tr.new", has_text="Can I return <b>this</b>?").wait_for()
+    await page.get_by_role("button", name="Light or dark").click()
+    theme = await page.evaluate("document.documentElement.dataset.theme")
+    await page.reload()
+    assert await page.evaluate("document.documentElement.dataset.theme") == theme == "dark"
+    await page.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/", "/calls", "/releases/bot", "/keys", "/knowledge/facts", "/audit"):
+        await page.goto(url + path)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_label("Key").wait_for()

@@ -1,0 +1,66 @@
+"""Probes and numbers: /healthz, /readyz, /metrics; and what doctor says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from live_server import Live
+from rondo import clock
+from rondo.monitoring.health import LATE_S
+
+
+def numbers(text: str) -> dict[str, float]:
+    """Samples of an exposition, by name and labels."""
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            found[name] = float(value)
+    return found
+
+
+async def test_metrics_count_what_was_answered(live: Live) -> None:
+    for _ in range(3):
+        assert (await live.chat()).status_code == 200
+    assert (await live.chat("nobody")).status_code == 404
+    await live.drained()
+    response = await live.ask("GET", "/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    found = numbers(response.text)
+    calls = {name: value for name, value in found.items() if "calls" in name and "bucket" not in name}
+    assert sum(value for name, value in calls.items() if 'app="bot"' in name and "total" in name) == 3, calls
+    assert all(re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})?", name) for name in found)
+
+
+async def test_metrics_are_of_ones_own_project(live: Live) -> None:
+    await live.chat()
+    await live.drained()
+    assert live.admin not in (await live.ask("GET", "/metrics")).text
+
+
+async def test_doctor_says_that_all_is_well(live: Live) -> None:
+    found = await live.get("/api/doctor")
+    assert found["ok"] is True
+    assert {check["name"] for check in found["checks"]} >= {"apps", "records", "model parrot"}
+
+
+async def test_ready_turns_red_when_records_wait_too_long(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    drain = live.server.control.drain
+    monkeypatch.setattr(drain, "step", lambda: 0)  # the drain stands still
+    await live.chat()
+    assert (await live.ask("GET", "/readyz", key=None)).status_code == 200
+    with clock.at(clock.now_us() + round((LATE_S + 1) * 1e6)):
+        assert (await live.ask("GET", "/readyz", key=None)).status_code == 503
+        assert (await live.ask("GET", "/healthz", key=None)).status_code == 200
+        assert (await live.get("/api/doctor"))["ok"] is False
+    monkeypatch.undo()
+    await live.drained()
+    assert (await live.ask("GET", "/readyz", key=None)).status_code == 200
+
+
+async def test_not_ready_while_stopping(live: Live) -> None:
+    live.server.control.stopping.set()
+    assert (await live.ask("GET", "/readyz", key=None)).status_code == 503
