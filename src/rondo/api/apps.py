@@ -34,15 +34,18 @@ class Rollback(Struct, forbid_unknown_fields=True):
 
 
 async def list_apps(asked: Asked) -> dict[str, Any]:
+    """Every app: its traffic, how many releases it has, and its settings."""
     return {"apps": await asked.control.read(lambda connection: _describe_all(connection, asked.project))}
 
 
 async def show(asked: Asked) -> dict[str, Any]:
+    """One app, as in the list."""
     app = asked.path("app")
     return await asked.control.read(lambda connection: _describe(connection, asked.project, app))
 
 
 async def history(asked: Asked) -> dict[str, Any]:
+    """Every change of the app's traffic, newest first, with who made it and why."""
     app = asked.path("app")
 
     def read(connection: Connection) -> list[TrafficChange]:
@@ -53,6 +56,7 @@ async def history(asked: Asked) -> dict[str, Any]:
 
 
 async def promote(asked: Asked) -> TrafficChange:
+    """One release serves everyone; a split ends."""
     wanted = await asked.body(Promotion)
     return await asked.control.change(
         lambda: traffic.promote(*_whose(asked), wanted.release, actor=asked.actor, reason=wanted.reason)
@@ -60,6 +64,7 @@ async def promote(asked: Asked) -> TrafficChange:
 
 
 async def split(asked: Asked) -> TrafficChange:
+    """Candidates take shares of the traffic; the stable release has the rest."""
     wanted = await asked.body(Split)
     percents: dict[int, object] = {}
     for name, percent in wanted.shares.items():
@@ -72,6 +77,7 @@ async def split(asked: Asked) -> TrafficChange:
 
 
 async def rollback(asked: Asked) -> TrafficChange:
+    """End the split, or go back to the stable release before, or to the release `to`."""
     wanted = await asked.body(Rollback)
     return await asked.control.change(
         lambda: traffic.rollback(*_whose(asked), to=wanted.to, actor=asked.actor, reason=wanted.reason)

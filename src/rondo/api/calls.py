@@ -25,6 +25,7 @@ _LONGEST_POLL_S = 20.0
 
 
 async def list_calls(asked: Asked) -> search.Page:
+    """A page of calls, newest first, that match every filter."""
     return await asyncio.to_thread(
         search.list_calls,
         asked.control.records,
@@ -49,6 +50,7 @@ async def tail(asked: Asked) -> search.Tail:
 
 
 async def export(asked: Asked) -> FileResponse:
+    """All calls that match, with every column: JSON lines or Parquet."""
     kind = asked.query("format") or "jsonl"
     if kind not in ("jsonl", "parquet"):
         raise InvalidRequest(f"There is no format {kind!r:.20}.", remedy="Use jsonl or parquet.", param="format")
@@ -57,9 +59,7 @@ async def export(asked: Asked) -> FileResponse:
     folder = tempfile.TemporaryDirectory(prefix="rondo-export-")
     target = Path(folder.name) / f"calls.{kind}"
     try:
-        await asyncio.to_thread(
-            search.export_calls, asked.control.records, asked.project, chosen, file_format, target
-        )
+        await asyncio.to_thread(search.export_calls, asked.control.records, asked.project, chosen, file_format, target)
     except BaseException:
         folder.cleanup()
         raise
@@ -68,12 +68,14 @@ async def export(asked: Asked) -> FileResponse:
 
 
 async def show(asked: Asked) -> dict[str, Any]:
+    """Everything recorded of a trace, spans included."""
     trace_id = asked.path("trace_id")
     calls = await asyncio.to_thread(search.get_calls, asked.control.records, asked.project, trace_id)
     return {"calls": calls}
 
 
 async def story(asked: Asked) -> Any:
+    """Why this answer: the call with its release, passages, steps, attempts and judgements."""
     trace_id, control = asked.path("trace_id"), asked.control
 
     def read(connection: Connection) -> Any:

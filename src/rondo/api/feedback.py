@@ -10,6 +10,7 @@ from rondo.governance.model import Role
 
 
 async def list_feedback(asked: Asked) -> ScorePage:
+    """A page of judgements, newest first, with the question and answer they judge."""
     given = {name: value for name, value in asked.request.query_params.items() if name not in ("limit", "before")}
     return await asyncio.to_thread(
         list_scores,

@@ -17,6 +17,7 @@ from rondo.releases import bundle
 
 
 async def list_versions(asked: Asked) -> dict[str, Any]:
+    """Index versions, newest first."""
     name = asked.query("name")
     return {
         "versions": await asked.control.read(lambda connection: store.list_versions(connection, asked.project, name))
@@ -24,11 +25,13 @@ async def list_versions(asked: Asked) -> dict[str, Any]:
 
 
 async def build(asked: Asked) -> IndexVersion:
+    """Build the index of a project folder, sent as a zip, without releasing it."""
     name, archive, control = asked.path("name"), await bundle_body(asked), asked.control
     return await control.change(lambda: _build(control, asked.project, name, archive))
 
 
 async def search(asked: Asked) -> dict[str, Any]:
+    """The passages of an index version that match best; of the newest version where none is named."""
     name, query, version = asked.path("name"), asked.query("q"), asked.query("version")
     k = asked.query_number("k", 5, most=50)
     if query is None:

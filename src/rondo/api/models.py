@@ -10,6 +10,7 @@ from rondo.providers.registry import SUMMARIES
 
 
 async def list_models(asked: Asked) -> dict[str, Any]:
+    """The models that can be called by name, with their prices in US dollars per million tokens."""
     plan = asked.control.gateway.plan
     models = [
         {
@@ -26,6 +27,7 @@ async def list_models(asked: Asked) -> dict[str, Any]:
 
 
 async def providers(asked: Asked) -> dict[str, Any]:
+    """The providers that a model may name."""
     return {"providers": [{"name": name, "summary": summary} for name, summary in sorted(SUMMARIES.items())]}
 
 

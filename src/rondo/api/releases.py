@@ -17,6 +17,7 @@ from rondo.releases.state import NOTHING
 
 
 async def create(asked: Asked) -> Frozen:
+    """Freeze a project folder, sent as a zip, into a release; the same content gives the same release again."""
     control = asked.control
     archive = await bundle_body(asked)
     message = asked.query("message") or ""
@@ -34,6 +35,7 @@ async def create(asked: Asked) -> Frozen:
 
 
 async def list_releases(asked: Asked) -> dict[str, Any]:
+    """The newest hundred releases of an app, newest first, with their state and share."""
     app = asked.path("app")
 
     def read(connection: Connection) -> list[dict[str, Any]]:
@@ -51,11 +53,13 @@ async def list_releases(asked: Asked) -> dict[str, Any]:
 
 
 async def show(asked: Asked) -> Release:
+    """One release with its whole manifest."""
     app, number = asked.path("app"), asked.number("number")
     return await asked.control.read(lambda connection: store.get_release(connection, asked.project, app, number))
 
 
 async def compare(asked: Asked) -> dict[str, Any]:
+    """What differs between two releases, field by field, and the prompt's text line by line."""
     app = asked.path("app")
     before, after = asked.query_number("from", 0, most=2**31 - 1), asked.query_number("to", 0, most=2**31 - 1)
     if not before or not after:

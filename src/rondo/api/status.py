@@ -13,6 +13,7 @@ from rondo.monitoring.overview import overview, serving
 
 
 async def status(asked: Asked) -> dict[str, Any]:
+    """What serves whom, how the goals stand, and where the records are."""
     control, project = asked.control, asked.project
     until = clock.now_us()
     since = moment(asked.query("since") or "24h", "since")
@@ -23,6 +24,7 @@ async def status(asked: Asked) -> dict[str, Any]:
 
 
 async def doctor(asked: Asked) -> dict[str, Any]:
+    """The checks behind `rondo doctor`, each with what to do."""
     found = await asyncio.to_thread(checks, asked.control.drain, asked.control.gateway.plan, asked.project)
     return {"ok": all(check.ok for check in found), "checks": found}
 

@@ -32,6 +32,12 @@ MAX_QUOTES = 3
 
 MAX_QUESTION_CHARS = 4000
 
+# What a document says about itself answers nothing, however many of the question's words it holds.
+_ABOUT_ITSELF = re.compile(
+    r"(?:this|the) (?:page|document|section|chapter|guide|article|manual) (?:covers|describes|explains|lists|contains)\b"
+    r"|last (?:reviewed|updated|changed|modified)\b|see (?:also|the page)\b",
+    re.IGNORECASE,
+)
 _ASKS_NUMBER = re.compile(
     r"\b(?:how (?:much|many|long|often|old|far|fast|soon|quick(?:ly)?|late|big|tall|heavy)|when|what time|price|cost|"
     r"fee|charge|deadline|until|percent|rate|number|phone|maximum|minimum|most|least|highest|lowest|last day|latest)\b",
@@ -92,7 +98,7 @@ def _units(chunks: Sequence[Chunk]) -> list[_Unit]:
         texts, meanings = _read(chunk.text)
         for position, text in enumerate(texts):
             near = meanings[max(position - 1, 0) : position] + meanings[position + 1 : position + 2]
-            if text not in found:
+            if text not in found and _ABOUT_ITSELF.match(text) is None:
                 found[text] = _Unit(text, index, position, meanings[position], frozenset().union(*near))
     return list(found.values())
 
