@@ -68,7 +68,7 @@ def page() -> str:
         *probes_section(),
         "## Control plane",
         "",
-        "What the command line calls. An unknown field in a body and an unknown filter are errors.",
+        "What the command line calls. `?` marks what a body may leave out; an unknown field or filter is an error.",
         "",
         "| route | role | what it does |",
         "|---|---|---|",
@@ -146,7 +146,7 @@ def parameters(handler: Callable[..., Any]) -> tuple[list[str], str]:
         elif name in PLAIN_FILTERS:
             queries += PLAIN_FILTERS[name]
         elif name == "body" and call.args and isinstance(call.args[0], ast.Name):
-            body = struct_text(inspect.getmodule(handler).__dict__[call.args[0].id])  # type: ignore[union-attr]
+            body = struct_text(vars(inspect.getmodule(handler))[call.args[0].id], mark="?")
         elif name == "bundle_body":
             body = "a zip of the project folder: `rondo.toml`, the prompt, the documents"
     return list(dict.fromkeys(queries)), body
@@ -154,16 +154,20 @@ def parameters(handler: Callable[..., Any]) -> tuple[list[str], str]:
 
 def calls_of(handler: Callable[..., Any], *, deep: bool = True) -> Iterator[ast.Call]:
     """Calls in a handler's source, and in the functions of its own module that it gives `asked` to."""
-    module = inspect.getmodule(handler)
-    assert module is not None
     for node in ast.walk(tree_of(handler)):
         if not isinstance(node, ast.Call):
             continue
         yield node
         given = [each.id for each in node.args if isinstance(each, ast.Name)]
-        helper = getattr(module, node.func.id, None) if isinstance(node.func, ast.Name) else None
-        if deep and "asked" in given and inspect.isfunction(helper) and node.func.id not in PLAIN_FILTERS:
+        helper = helper_of(handler, node)
+        if deep and "asked" in given and helper is not None and helper.__name__ not in PLAIN_FILTERS:
             yield from calls_of(helper, deep=False)
+
+
+def helper_of(handler: Callable[..., Any], call: ast.Call) -> Callable[..., Any] | None:
+    """The function that is called, where it stands in, or is imported into, the handler's module."""
+    found = vars(inspect.getmodule(handler)).get(call.func.id) if isinstance(call.func, ast.Name) else None
+    return found if inspect.isfunction(found) else None
 
 
 def answer(handler: Callable[..., Any]) -> str:
@@ -173,8 +177,8 @@ def answer(handler: Callable[..., Any]) -> str:
         return struct_text(kind)
     if getattr(kind, "__name__", "") == "FileResponse":
         return "a file"
-    helpers = [getattr(inspect.getmodule(handler), getattr(call.func, "id", ""), None) for call in calls_of(handler)]
-    for function in [handler, *filter(inspect.isfunction, helpers)]:
+    helpers = (helper_of(handler, call) for call in calls_of(handler))
+    for function in [handler, *(helper for helper in helpers if helper is not None)]:
         for node in ast.walk(tree_of(function)):
             if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict):
                 keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
@@ -182,9 +186,10 @@ def answer(handler: Callable[..., Any]) -> str:
     sys.exit(f"{handler.__module__}.{handler.__name__}: say what it returns")
 
 
-def struct_text(kind: type[msgspec.Struct]) -> str:
+def struct_text(kind: type[msgspec.Struct], *, mark: str = "") -> str:
+    """Its fields; `mark` stands behind those that may be left out."""
     fields = msgspec.structs.fields(kind)
-    return "`{" + ", ".join(f'"{each.encode_name}"' + ("" if each.required else "?") for each in fields) + "}`"
+    return "`{" + ", ".join(f'"{each.encode_name}"' + ("" if each.required else mark) for each in fields) + "}`"
 
 
 def tree_of(function: Callable[..., Any]) -> ast.AST:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from journeys.clients import served
 from journeys.running import Running, make_project, start
+
+__all__ = ["served"]
 
 
 @pytest.fixture

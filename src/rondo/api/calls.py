@@ -18,6 +18,7 @@ from rondo.monitoring.story import why
 from rondo.store.base import ExportFormat
 from rondo.traces import search
 from rondo.traces.filter import CallFilter, parse_filter
+from rondo.traces.why import Story
 
 _PAGING = ("limit", "before", "after", "format")
 _POLL_S = 0.5
@@ -74,11 +75,11 @@ async def show(asked: Asked) -> dict[str, Any]:
     return {"calls": calls}
 
 
-async def story(asked: Asked) -> Any:
+async def story(asked: Asked) -> Story:
     """Why this answer: the call with its release, passages, steps, attempts and judgements."""
     trace_id, control = asked.path("trace_id"), asked.control
 
-    def read(connection: Connection) -> Any:
+    def read(connection: Connection) -> Story:
         return why(connection, control.records, asked.project, trace_id)
 
     return await control.read(read)

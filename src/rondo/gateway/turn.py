@@ -78,13 +78,6 @@ class Turn:
         )
 
     @property
-    def cost(self) -> float | None:
-        """US dollars; None while the usage or the price is unknown."""
-        if self.usage is None or self.model is None or self.model.price is None:
-            return None
-        return cost_usd(usage_from(self.usage), self.model.price)
-
-    @property
     def handed_over(self) -> bool | None:
         """Whether the app passed the customer on to a person; None for calls that are not an app's."""
         if self.release is None or not self.answer:
@@ -96,6 +89,7 @@ class Turn:
         request, release, model = self.request, self.release, self.model
         status = CLIENT_CLOSED if client_closed else 200 if error is None else status_of(error)
         usage = usage_from(self.usage) if self.usage is not None else None
+        price = model.price if model else None
         code = "client_closed" if client_closed else error.code if error else None
         return Call(
             trace_id=self.trace_id,
@@ -140,7 +134,7 @@ class Turn:
             cache_write_tokens=usage.cache_write if usage else None,
             output_tokens=usage.output if usage else None,
             reasoning_tokens=usage.reasoning if usage else None,
-            cost_usd=self.cost,
+            cost_usd=cost_usd(usage, price) if usage and price else None,
             price_version=model.price_version if model else None,
             spans=self.spans,
         )
