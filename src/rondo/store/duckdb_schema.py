@@ -21,13 +21,15 @@ _TOKENS = """tokens BIGINT GENERATED ALWAYS AS (
     CASE WHEN coalesce(input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens) IS NOT NULL
     THEN coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
         + coalesce(output_tokens, 0) + coalesce(reasoning_tokens, 0) END) VIRTUAL"""
+# What a search for text looks through. Lower case is made once, here: made at every search, it takes most of its time.
+_SEARCHED = "search_text VARCHAR NOT NULL"
 # Is a score for (1) or against (-1) what it judges? Categories, and the number zero, say neither.
 _VERDICT = """verdict BIGINT GENERATED ALWAYS AS (
     CASE data_type WHEN 'boolean' THEN CASE WHEN value >= 0.5 THEN 1 ELSE -1 END
     WHEN 'number' THEN sign(value)::BIGINT ELSE 0 END) VIRTUAL"""
 
 _TABLES = (
-    table("calls", Call, "arrival BIGINT NOT NULL", _FAILED, _TOKENS, leave_out=("spans",)),
+    table("calls", Call, "arrival BIGINT NOT NULL", _SEARCHED, _FAILED, _TOKENS, leave_out=("spans",)),
     table(
         "spans",
         Span,
@@ -49,7 +51,9 @@ _SCORE_CHANGES = ", ".join(f'"{name}" = excluded."{name}"' for name in SCORE if 
 
 INSERT_CALLS = """
 INSERT INTO calls BY NAME
-SELECT * EXCLUDE (spans), $before + row_number() OVER () AS arrival FROM new_calls
+SELECT * EXCLUDE (spans), $before + row_number() OVER () AS arrival,
+    lower(concat_ws(chr(10), question, answer)) AS search_text
+FROM new_calls
 """
 
 INSERT_SPANS = """

@@ -33,7 +33,7 @@ CALL_FILTERS: dict[str, str] = {
     "max_ms": "duration_ms <= $f_max_ms",
     "since": "started_at >= $f_since",
     "until": "started_at < $f_until",
-    "text": "(contains(lower(question), lower($f_text)) OR contains(lower(answer), lower($f_text)))",
+    "text": "contains(search_text, lower($f_text))",
     "handed_over": "handed_over = $f_handed_over",
     "feedback": "trace_id IN (SELECT trace_id FROM scores WHERE project = $project AND name = $f_feedback)",
     "verdict": "trace_id IN (SELECT trace_id FROM scores"
