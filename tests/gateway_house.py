@@ -1,4 +1,4 @@
-"""The gateway on a plan in memory, a journal on disk and a real upstream: no catalog, no server, so it starts at once."""
+"""The gateway on a plan in memory, a journal on disk and a real upstream. No catalog, no server: it starts at once."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Visitor:
         self._news = asyncio.Condition()
         headers = [(b"authorization", f"Bearer {key}".encode())]
         scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
-        self.task = asyncio.create_task(house.gateway(scope, self._incoming.get, self._send))  # type: ignore[arg-type]
+        self.task = asyncio.create_task(house.gateway(scope, self._incoming.get, self._send))
 
     async def _send(self, message: Any) -> None:
         async with self._news:

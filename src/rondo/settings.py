@@ -20,14 +20,23 @@ from rondo.errors import SettingsError
 
 FILE = "rondo.toml"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_ADDRESS = r"^https?://"
+_VARIABLE = r"^[A-Z][A-Z0-9_]*$"
+_IN_WORDS = {
+    _NAME: "a name has 1 to 64 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
+    _ADDRESS: "an address begins with http:// or https://",
+    _VARIABLE: "the name of a variable has A-Z, 0-9 and '_', and begins with a letter",
+}
+
+Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Params = dict[str, Any]
 
 
 class Table(BaseModel):
-    """A table of `rondo.toml`: unknown keys are errors, values are frozen."""
+    """A table of `rondo.toml`: unknown keys are errors, types are not converted, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class AppSettings(Table):
@@ -82,11 +91,11 @@ class ModelSettings(Table):
     provider: Name = Field(description="A provider; `rondo models providers` lists them.")
     model: str = Field("", description="The provider's own model id.")
     base_url: str | None = Field(
-        None, pattern=r"^https?://", description="The address, if it is not the provider's own."
+        None, pattern=_ADDRESS, description="The address, if it is not the provider's own."
     )
     api_key_env: str | None = Field(
         None,
-        pattern=r"^[A-Z][A-Z0-9_]*$",
+        pattern=_VARIABLE,
         description="The environment variable with the key. Needed with `base_url`: a key goes only to its own host.",
     )
     api_key_header: str = Field(
@@ -97,6 +106,13 @@ class ModelSettings(Table):
     params: Params = Field(default_factory=dict, description="Request fields sent to this model.")
     timeout_s: float = Field(120.0, gt=0, le=3600, description="Longest silence while waiting for the model.")
     price: PriceSettings | None = Field(None, description="Your own price.")
+
+    @model_validator(mode="after")
+    def key_is_not_ours(self) -> ModelSettings:
+        """Whoever may release names variables of the server; our own keys must not reach a host of theirs."""
+        if self.api_key_env is not None and self.api_key_env.startswith("RONDO_"):
+            raise ValueError(f"`api_key_env` cannot be {self.api_key_env}: it holds a secret of Rondo itself")
+        return self
 
 
 class KnowledgeSettings(Table):
@@ -186,7 +202,9 @@ def nearest(name: str, allowed: Mapping[str, object] | list[str]) -> str:
 
 
 def _explain(error: ValidationError, file: str) -> SettingsError:
-    first = error.errors(include_url=False)[0]
+    # A misspelt key is also a missing one: the misspelling tells more.
+    found = error.errors(include_url=False)
+    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     path = [str(part) for part in first["loc"] if part != "[key]"]
     key = ".".join(path) or None
     if first["type"] == "extra_forbidden":
@@ -194,9 +212,11 @@ def _explain(error: ValidationError, file: str) -> SettingsError:
         return SettingsError(f"there is no such key.{hint}", file=file, param=key)
     if first["type"] == "missing":
         return SettingsError("this key is required.", file=file, param=key)
-    message = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-    given = "" if isinstance(first["input"], dict) else f", not {first['input']!r}"
-    return SettingsError(message if first["type"] == "value_error" else f"{message}{given}.", file=file, param=key)
+    if first["type"] == "value_error":
+        return SettingsError(str(first["ctx"]["error"]).rstrip(".") + ".", file=file, param=key)
+    message = _IN_WORDS.get(first.get("ctx", {}).get("pattern", ""), first["msg"])
+    given = "" if isinstance(first["input"], dict) else f", not {first['input']!r:.200}"
+    return SettingsError(f"{message}{given}.", file=file, param=key)
 
 
 def _keys_at(path: list[str]) -> list[str]:

@@ -148,7 +148,8 @@ async def test_embeddings_are_the_providers_bytes(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "param"), [({"model": "echo"}, "input"), ({"input": "x"}, "model"), ({"model": "bot", "input": "x"}, "model")]
+    ("body", "param"),
+    [({"model": "echo"}, "input"), ({"input": "x"}, "model"), ({"model": "bot", "input": "x"}, "model")],
 )
 async def test_wrong_embeddings_name_the_field(house: House, body: object, param: str) -> None:
     response = await house.post("/v1/embeddings", body)

@@ -66,7 +66,10 @@ async def test_the_next_model_answers(house: House, name: str) -> None:
     assert response.content == COMPLETION
     call = house.call
     assert (call.status, call.attempts, call.model) == (200, 2, "good")
-    assert [(span.name, span.status) for span in call.spans if span.kind == "model"] == [("bad", "error"), ("good", "ok")]
+    assert [(span.name, span.status) for span in call.spans if span.kind == "model"] == [
+        ("bad", "error"),
+        ("good", "ok"),
+    ]
 
 
 @pytest.mark.parametrize("name", FAULTY_STREAMS)

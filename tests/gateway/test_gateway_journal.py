@@ -32,7 +32,7 @@ class Disk:
                 raise OSError(errno.ENOSPC, "No space left on device")
             return write(descriptor, data)
 
-        monkeypatch.setattr(append.os, "write", limited)
+        monkeypatch.setattr("rondo.journal.append.os.write", limited)
         monkeypatch.setattr(append, "PROBE_EVERY_S", 0.0)
 
 
@@ -121,9 +121,7 @@ async def cramped(small_disk: Path, upstream: ScriptedUpstream) -> AsyncIterator
     await built.close()
 
 
-async def test_on_a_disk_that_is_really_full(
-    cramped: House, small_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_on_a_disk_that_is_really_full(cramped: House, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(append, "PROBE_EVERY_S", 0.0)
     monkeypatch.setattr(cramped.journal, "_min_free_bytes", 0)
     answered, refused = [], 0

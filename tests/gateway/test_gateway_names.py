@@ -76,7 +76,9 @@ async def test_an_app_streams(house: House) -> None:
 
 async def test_a_missing_input_is_named(house: House) -> None:
     house.app(
-        "form", house.model("m"), prompt="---\nvariables:\n  plan: {type: string}\n---\n# user\n{{ plan }} {{ question }}\n"
+        "form",
+        house.model("m"),
+        prompt="---\nvariables:\n  plan: {type: string}\n---\n# user\n{{ plan }} {{ question }}\n",
     )
     response = await house.chat("form")
     assert response.status_code == 400

@@ -1,6 +1,7 @@
 """Streams are split into whole events whatever the packets, read along the way, and passed on unchanged."""
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ WHOLE = b"".join(EVENTS)
 
 async def cut_at(data: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         yield data[start:end]
 
 

@@ -1,5 +1,7 @@
 """Requests in OpenAI's dialect: what is read, what goes through untouched, what is refused and how."""
 
+from contextlib import suppress
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -107,10 +109,8 @@ def test_a_bad_request_names_the_field(body: bytes, param: str | None) -> None:
 @given(st.binary(max_size=100))
 def test_any_bytes_are_a_request_or_an_error(body: bytes) -> None:
     for parse in (parse_chat, parse_embeddings, parse_answer):
-        try:
+        with suppress(InvalidRequest):
             parse(body)
-        except InvalidRequest as error:
-            assert str(error)
 
 
 def test_an_answer_needs_a_question_or_inputs() -> None:

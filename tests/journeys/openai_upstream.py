@@ -19,7 +19,11 @@ PRICE_TABLE = "price = { input = 1.0, output = 2.0 }"
 
 def message(**fields: Any) -> dict[str, Any]:
     choice = {"index": 0, "message": {"role": "assistant", "content": None, **fields}, "logprobs": None}
-    return {**HEAD, "choices": [{**choice, "finish_reason": "tool_calls" if "tool_calls" in fields else "stop"}], "usage": USAGE}
+    return {
+        **HEAD,
+        "choices": [{**choice, "finish_reason": "tool_calls" if "tool_calls" in fields else "stop"}],
+        "usage": USAGE,
+    }
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:

@@ -80,7 +80,7 @@ def rondo(*arguments: str, cwd: Path) -> Any:
         [sys.executable, "-m", "rondo.cli.main", *arguments], cwd=cwd, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr or done.stdout
-    return json.loads(done.stdout)
+    return json.loads(done.stdout) if done.stdout.strip() else None
 
 
 def make_project(folder: Path, *, more: str = "") -> Path:

@@ -58,7 +58,12 @@ def test_the_readmes_python(support: Running) -> None:
     for example in found:
         program = example.replace("http://127.0.0.1:4000", support.url) + "\nprint(answer.choices[0].message.content)\n"
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=support.project, capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, "-c", program],
+            cwd=support.project,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert "days" in done.stdout

@@ -118,10 +118,17 @@ def test_a_wrong_project_ends_with_2_and_names_the_key(project: Path) -> None:
     assert wrong.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [(), ("--workers", "2")], ids=["one process", "workers"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("arguments", "number", "to_all"),
+    [
+        ((), signal.SIGTERM, False),
+        (("--workers", "2"), signal.SIGTERM, False),
+        (("--workers", "2"), signal.SIGINT, True),  # as Ctrl-C does
+    ],
+    ids=["one process", "workers", "workers, all signalled"],
+)
 async def test_a_stop_lets_a_running_stream_finish(
-    serve: Serve, arguments: tuple[str, ...], number: signal.Signals
+    serve: Serve, arguments: tuple[str, ...], number: signal.Signals, to_all: bool
 ) -> None:
     server = await asyncio.to_thread(serve, *arguments)
     body = {"model": "slow", "stream": True, "messages": HELLO}
@@ -130,7 +137,7 @@ async def test_a_stop_lets_a_running_stream_finish(
         session.post(f"{server.url}/v1/chat/completions", json=body) as response,
     ):
         first = await response.content.readany()
-        os.killpg(server.process.pid, number)  # as Ctrl-C does, and as a supervisor may
+        (os.killpg if to_all else os.kill)(server.process.pid, number)
         rest = await response.content.read()
     assert (first + rest).endswith(b"data: [DONE]\n\n")
     assert b"eight" in first + rest
@@ -197,7 +204,9 @@ def test_a_killed_worker_is_started_again(serve: Serve) -> None:
     workers = [pid for pid in processes_of(server.process.pid) if pid != server.process.pid]
     assert len(workers) == 2
     os.kill(workers[0], signal.SIGKILL)
-    wait_until(lambda: len(processes_of(server.process.pid)) == 3 and workers[0] not in processes_of(server.process.pid))
+    wait_until(
+        lambda: len(processes_of(server.process.pid)) == 3 and workers[0] not in processes_of(server.process.pid)
+    )
     for _ in range(10):
         assert get(f"{server.url}/v1/models", server.key)[0] == 200
 

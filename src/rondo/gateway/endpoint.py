@@ -227,8 +227,11 @@ class _Stream(Struct, frozen=True):
 
     async def send(self, send: Send) -> None:
         headers = [*_EVENTS, *_turn_headers(self.streaming.turn)]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with aclosing(self.streaming.parts) as parts:
+            # Begun before anything is sent: a generator that never began would neither record nor let go upstream.
+            first = await anext(parts)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": first, "more_body": True})
             async for part in parts:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})

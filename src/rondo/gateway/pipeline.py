@@ -6,8 +6,10 @@ Whatever leaves here has been written to the journal before its last byte.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +22,7 @@ from rondo.gateway.plan import Plan, ServedModel, ServedRelease
 from rondo.gateway.retry import first_answer
 from rondo.gateway.stream import DONE, StreamedAnswer, events
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import ChatRequest, EmbeddingsRequest, WireName, error_body
+from rondo.gateway.wire import KEY_REFUSED, ChatRequest, EmbeddingsRequest, WireName, error_body
 from rondo.governance.model import Grant
 from rondo.journal.append import Journal
 from rondo.journal.segment import Kind
@@ -29,6 +31,7 @@ from rondo.records import Call, Chunk, to_json
 
 _log = logging.getLogger("rondo.gateway")
 _encode = msgspec.json.Encoder().encode
+_TRAILER_S = 0.05
 
 
 class Answered(Struct, frozen=True):
@@ -74,13 +77,14 @@ class Pipeline:
                 reply, first, rest = await first_answer(route, lambda model: open_stream(turn, model, request), turn)
                 return Streaming(turn, self._stream(turn, request, reply, first, rest))
             body = await first_answer(route, lambda model: whole_answer(turn, model, request), turn)
-            return Answered(body, await self._record(turn))
         except Exception as error:
             await self._record(turn, _fault(error))
             raise
         except BaseException:  # the client left, or we are shutting down
             await self._record(turn, client_closed=True)
             raise
+        # Outside: a cancellation while this is being synced must not write a second record.
+        return Answered(body, await self._record(turn))
 
     async def embeddings(self, plan: Plan, grant: Grant, request: EmbeddingsRequest) -> Answered:
         """Embed. Raises RondoError, recorded."""
@@ -93,13 +97,13 @@ class Pipeline:
                     f"{request.model!r} is an app.", remedy="Embeddings need a model or provider/model.", param="model"
                 )
             body = await first_answer((model,), lambda served: whole_embeddings(turn, served, request), turn)
-            return Answered(body, await self._record(turn))
         except Exception as error:
             await self._record(turn, _fault(error))
             raise
         except BaseException:
             await self._record(turn, client_closed=True)
             raise
+        return Answered(body, await self._record(turn))
 
     async def _stream(
         self, turn: Turn, request: ChatRequest, reply: Reply, first: bytes, rest: AsyncIterator[bytes]
@@ -122,6 +126,7 @@ class Pipeline:
             recorded = True
             await self._record(turn)
             yield DONE
+            await _to_the_end(rest)
         except Exception as error:
             fault = _fault(error)
             if not recorded:
@@ -220,6 +225,13 @@ async def _read(reply: Reply) -> bytes:
         body = await reply.read()
     finally:
         reply.close()
+    if reply.status in KEY_REFUSED:
+        # Such replies like to repeat the key; neither the client nor the record may learn it.
+        raise UpstreamError(
+            f"The provider refused the server's key ({reply.status}).",
+            status=reply.status,
+            remedy="Check the key that the server's environment has for this model.",
+        )
     if reply.status != 200:
         message = body[:2_000].decode("utf-8", "replace")
         raise UpstreamError(f"The provider answered {reply.status}: {message}", status=reply.status, body=body)
@@ -237,6 +249,14 @@ def _fault(error: Exception) -> RondoError:
 def _take_stream(turn: Turn, answer: StreamedAnswer) -> None:
     turn.answer, turn.output = answer.text, answer.output()
     turn.usage, turn.served_model, turn.finish_reason = answer.usage, answer.served_model, answer.finish_reason
+
+
+async def _to_the_end(rest: AsyncIterator[bytes]) -> None:
+    """Read what follows the answer, if it comes at once: a body read to its end leaves its connection for the next."""
+    with suppress(TimeoutError, UpstreamError):
+        async with asyncio.timeout(_TRAILER_S):
+            async for _ in rest:
+                pass
 
 
 async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -67,7 +67,7 @@ def messages(release: ServedRelease, request: ChatRequest, chunks: Sequence[Chun
     head, user = rendered[:-1], rendered[-1]
     if not asks:
         return [*head, *history]
-    if isinstance(last["content"], list):
+    if isinstance(last.get("content"), list):
         others = [part for part in last["content"] if not (isinstance(part, dict) and part.get("type") == "text")]
         user = {**user, "content": [{"type": "text", "text": user["content"]}, *others]}
     return [*head, *history, user]

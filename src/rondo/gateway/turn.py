@@ -13,7 +13,7 @@ from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.wire import ClientRequest, WireName, status_of
 from rondo.governance.model import Grant
 from rondo.records import Call, Chunk, Span
-from rondo.traces.cost import cost_usd, usage_from
+from rondo.traces.cost import cost_usd, is_counted, usage_from
 
 CLIENT_CLOSED = 499
 """Status of a call whose client left before the end (nginx's number for it)."""
@@ -88,7 +88,7 @@ class Turn:
         """The record, as things stand now."""
         request, release, model = self.request, self.release, self.model
         status = CLIENT_CLOSED if client_closed else 200 if error is None else status_of(error)
-        usage = usage_from(self.usage) if self.usage is not None else None
+        usage = usage_from(self.usage) if self.usage is not None and is_counted(self.usage) else None
         price = model.price if model else None
         code = "client_closed" if client_closed else error.code if error else None
         return Call(

@@ -31,6 +31,9 @@ STATUS: dict[str, int] = {
 }
 """HTTP status of an error's code; anything else is 500."""
 
+KEY_REFUSED = (401, 403, 407)
+"""Statuses by which a provider refuses the server's key."""
+
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
 
@@ -178,7 +181,7 @@ def status_of(error: RondoError) -> int:
 
 def passes_on(status: int) -> bool:
     """Whether a provider's error is the client's to see: its own fault, or a limit; never a refusal of our key."""
-    return 400 <= status < 500 and status not in (401, 403, 407)
+    return 400 <= status < 500 and status not in KEY_REFUSED
 
 
 def _top_level(body: bytes) -> dict[str, Raw]:

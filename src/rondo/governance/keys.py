@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection
@@ -25,11 +26,14 @@ _PREFIX: dict[str, str] = {"secret": "rondo_sk_", "feedback": "rondo_pk_"}
 _WANTED_SECRET = re.compile(r"[\x21-\x7e]{16,512}")
 
 
-def ensure_admin(catalog: Catalog, wanted: str | None = None) -> str | None:
+def ensure_admin(
+    catalog: Catalog, wanted: str | None = None, *, keep: Callable[[str], None] | None = None
+) -> str | None:
     """On the very first start, create the project "default" and its admin key, and give the key's secret.
 
-    The secret is `wanted` where given. Later starts, by any process, change nothing and give None. Raises
-    SettingsError where `wanted` is no good as a secret.
+    The secret is `wanted` where given. `keep` puts it away before the key exists for good: a key that nobody knows
+    would lock everyone out. Later starts, by any process, change nothing and give None. Raises SettingsError where
+    `wanted` is no good as a secret.
     """
     with catalog.read() as connection:
         if _has_admin(connection):
@@ -46,9 +50,12 @@ def ensure_admin(catalog: Catalog, wanted: str | None = None) -> str | None:
         if not store.project_exists(connection, DEFAULT_PROJECT):
             projects.add(connection, DEFAULT_PROJECT, actor="setup")
         secret = wanted or ids.new_secret(_PREFIX["secret"])
-        return _insert(
+        _insert(
             connection, DEFAULT_PROJECT, "admin", kind="secret", role=Role.ADMIN, apps=(), actor="setup", secret=secret
-        ).secret
+        )
+        if keep is not None:
+            keep(secret)
+        return secret
 
 
 def create(

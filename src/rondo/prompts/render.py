@@ -79,7 +79,6 @@ class Template:
         scope["history"] = variables.get("history") or []
         scope["inputs"] = inputs
         scope["hand_over"] = variables.get("hand_over") or ""
-        scope["hand_over"] = variables.get("hand_over") or ""
         return scope
 
 

@@ -40,7 +40,7 @@ class OpenAICompatible:
     """One model behind OpenAI's dialect."""
 
     def __init__(self, spec: ModelSpec, upstream: Upstream, secret: Callable[[str], str | None]) -> None:
-        """`secret` reads an environment variable. Raises SettingsError where the address is missing."""
+        """`secret` reads an environment variable. Raises SettingsError where the address is missing or none."""
         preset = PRESETS[spec.provider]
         base_url = spec.base_url or preset.base_url
         if base_url is None:
@@ -63,10 +63,15 @@ class OpenAICompatible:
                 bearer = spec.api_key_header.lower() == "authorization"
                 headers[spec.api_key_header] = f"Bearer {key}" if bearer else key
         self._name = spec.name
-        self._targets: dict[Path, Target] = {
-            path: upstream.target(_join(base_url, path, spec.query), headers, timeout_s=spec.timeout_s)
-            for path in ("/chat/completions", "/embeddings")
-        }
+        try:
+            self._targets: dict[Path, Target] = {
+                path: upstream.target(_join(base_url, path, spec.query), headers, timeout_s=spec.timeout_s)
+                for path in ("/chat/completions", "/embeddings")
+            }
+        except ValueError as error:
+            raise SettingsError(
+                f"{base_url!r} is no address: {error}.", file="rondo.toml", param=f"models.{spec.name}.base_url"
+            ) from None
 
     async def send(self, request: ProviderRequest) -> Reply:
         if self.missing_key is not None:

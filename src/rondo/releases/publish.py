@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import msgspec
-from rondo.providers.prices import Price, PriceBook
 from sqlalchemy import Connection
 
 from rondo.catalog import revision
@@ -23,6 +22,7 @@ from rondo.knowledge.search import Index, open_index
 from rondo.prompts import store as prompts
 from rondo.prompts.render import Template
 from rondo.providers.base import ModelSpec
+from rondo.providers.prices import Price, PriceBook
 from rondo.providers.registry import Providers, is_direct
 from rondo.releases import manifest, store
 from rondo.releases.model import AppRow, ModelRow, Release

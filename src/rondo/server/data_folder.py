@@ -15,11 +15,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
 
-from rondo.errors import Conflict
+from rondo.errors import Conflict, CorruptData, Unavailable
 
 
 class DataFolder:
@@ -37,9 +38,16 @@ class DataFolder:
         self._lock: int | None = None
 
     def lock(self) -> None:
-        """Take the folder for this process. Raises Conflict where another server has it."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the folder for this process. Raises Conflict where another server has it, Unavailable where it cannot
+        be written."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"The data folder {self.path} cannot be used: {error.strerror}.",
+                remedy="Check its permissions and free space, or choose another folder with --data.",
+            ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -75,11 +83,16 @@ class DataFolder:
         self._write_private(self._admin_key, secret + "\n")
 
     def session_key(self) -> bytes:
-        """32 random bytes, the same ones from the first start on."""
+        """32 random bytes, the same ones from the first start on. Raises CorruptData where the file holds others."""
         path = self.path / "session.key"
         if not path.exists():
             self._write_private(path, secrets.token_hex(32))
-        return bytes.fromhex(path.read_text().strip())
+        text = path.read_text(encoding="latin-1").strip()
+        if re.fullmatch("[0-9a-f]{64}", text) is None:
+            raise CorruptData(
+                f"{path} is not what was written.", remedy="Delete it; everybody signs in to the console again."
+            )
+        return bytes.fromhex(text)
 
     def _write_private(self, path: Path, text: str) -> None:
         """Whole or not at all, and never readable by others, not even for a moment."""

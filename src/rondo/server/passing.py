@@ -42,7 +42,9 @@ class ControlSocket:
             await _send_error(send, error_body(away))
             return
         async with response:
-            answered = [(n, v) for n, v in response.raw_headers if n.lower() not in _HOP_BY_HOP and n.lower() != b"date"]
+            answered = [
+                (n, v) for n, v in response.raw_headers if n.lower() not in _HOP_BY_HOP and n.lower() != b"date"
+            ]
             await send({"type": "http.response.start", "status": response.status, "headers": answered})
             async for chunk in response.content.iter_any():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

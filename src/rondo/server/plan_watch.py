@@ -41,5 +41,10 @@ class PlanWatch:
                 if not failing:
                     _log.warning("the plan stays as it is: %s", error)
                 failing = True
+            except Exception:
+                # Whatever it is, the watch must outlive it: without it a revoked key would stay valid for good.
+                if not failing:
+                    _log.exception("the plan stays as it is")
+                failing = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), INTERVAL_S)

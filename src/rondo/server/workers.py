@@ -34,7 +34,6 @@ class Workers:
         if project is not None:
             self._arguments += ["--project", str(project)]
         self._count = count
-        self._stopping = False
 
     async def serve(self, control: Application, *, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         """Until a stop signal: workers first, so that they still find the control plane while they finish."""
@@ -56,7 +55,6 @@ class Workers:
         except TimeoutError:
             raise Unavailable("A gateway process did not start.", remedy="The log says why.") from None
         finally:
-            self._stopping = True
             on_stop()
             for task in crew:
                 task.cancel()

@@ -36,6 +36,12 @@ def usage_from(openai_usage: Mapping[str, Any]) -> Usage:
     )
 
 
+def is_counted(openai_usage: Mapping[str, Any]) -> bool:
+    """Whether a `usage` object counts anything. An empty one, or one of nulls, leaves the tokens unknown, not zero."""
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    return any(isinstance(openai_usage.get(name), int | float) for name in names)
+
+
 def cost_usd(usage: Usage, price: Price) -> float:
     """What the tokens cost, in US dollars. Tokens of the cache cost what input costs, where they have no own price."""
     cache_read = price.input if price.cache_read is None else price.cache_read
