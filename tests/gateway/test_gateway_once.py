@@ -64,7 +64,7 @@ async def test_leaving_before_a_stream_has_begun_is_recorded_and_ends_the_call_u
         "path": "/v1/chat/completions",
         "headers": [(b"authorization", f"Bearer {KEY}".encode())],
     }
-    asked = asyncio.create_task(house.gateway(scope, incoming.get, stuck))  # type: ignore[arg-type]
+    asked = asyncio.create_task(house.gateway(scope, incoming.get, stuck))
     await sending.wait()
     incoming.put_nowait({"type": "http.disconnect"})
     await asyncio.wait_for(asked, 5)

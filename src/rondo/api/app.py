@@ -8,11 +8,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from rondo.api import apps, calls, feedback, keys, knowledge, models, probes, prompts, releases, status
 from rondo.api.door import Asked, Door
 from rondo.control import ControlPlane
-from rondo.errors import NotFound, RondoError
+from rondo.errors import InvalidRequest, NotFound, RondoError
 from rondo.gateway.endpoint import authenticate
 from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
@@ -55,7 +56,20 @@ def _route(control: ControlPlane, door: Door) -> Route:
             return result
         return Response(msgspec.json.encode(result), media_type="application/json")
 
-    return Route(door.path, endpoint, methods=[door.method])
+    return _JsonRoute(door.path, endpoint, methods=[door.method])
+
+
+class _JsonRoute(Route):
+    """Refuses another method in the API's own format."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.methods and scope["method"] not in self.methods:
+            error = InvalidRequest(f"This address takes no {scope['method']:.20}.", remedy="The documentation lists all.")
+            allowed = {"allow": ", ".join(sorted(self.methods))}
+            response = Response(error_body(error), 405, allowed, media_type="application/json")
+            await response(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 async def _unknown(scope: object, receive: object, send: object) -> None:

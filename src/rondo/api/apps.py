@@ -6,9 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from rondo.api.door import Asked, Door
+from rondo.api.door import Asked, Door, whole_number
 from rondo.control import Connection, ControlPlane
-from rondo.errors import InvalidRequest
 from rondo.governance.model import Role
 from rondo.monitoring.overview import shares
 from rondo.releases import store, traffic
@@ -68,9 +67,7 @@ async def split(asked: Asked) -> TrafficChange:
     wanted = await asked.body(Split)
     percents: dict[int, object] = {}
     for name, percent in wanted.shares.items():
-        if not name.isdecimal():
-            raise InvalidRequest(f"{name!r:.40} is no release number.", param="shares")
-        percents[int(name)] = percent
+        percents[whole_number(name, "shares")] = percent
     return await asked.control.change(
         lambda: traffic.split(*_whose(asked), percents, actor=asked.actor, reason=wanted.reason)
     )

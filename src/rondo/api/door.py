@@ -10,9 +10,12 @@ from starlette.requests import Request
 
 from rondo import clock
 from rondo.control import ControlPlane
-from rondo.errors import InvalidRequest
+from rondo.errors import InvalidRequest, TooLarge
 from rondo.gateway.wire import UNREADABLE
 from rondo.governance.model import Grant, Role
+
+MAX_BODY = 1_000_000
+"""Bytes of a JSON body."""
 
 T = TypeVar("T")
 
@@ -55,11 +58,21 @@ class Asked(NamedTuple):
         return value
 
     async def body(self, shape: type[T]) -> T:
-        """The JSON body, as `shape`. Raises InvalidRequest."""
+        """The JSON body, as `shape`. Raises InvalidRequest, TooLarge."""
+        data = await self.body_of_at_most(MAX_BODY)
         try:
-            return msgspec.json.decode(await self.request.body() or b"{}", type=shape)
+            return msgspec.json.decode(data or b"{}", type=shape)
         except UNREADABLE as error:
             raise InvalidRequest(f"The body cannot be read: {error}.") from None
+
+    async def body_of_at_most(self, most: int) -> bytes:
+        """The body, read no further than it may be long. Raises TooLarge."""
+        body = bytearray()
+        async for part in self.request.stream():
+            body += part
+            if len(body) > most:
+                raise TooLarge(f"The body is larger than {most / 1_000_000:g} MB.", remedy="Send less.")
+        return bytes(body)
 
 
 Handler = Callable[[Asked], Awaitable[Any]]

@@ -75,15 +75,8 @@ async def compare(asked: Asked) -> dict[str, Any]:
 
 
 async def bundle_body(asked: Asked) -> bytes:
-    """The request's body, a zip. Raises InvalidRequest."""
-    archive = bytearray()
-    async for part in asked.request.stream():
-        archive += part
-        if len(archive) > bundle.MAX_BYTES:
-            raise InvalidRequest(
-                f"The bundle is larger than {bundle.MAX_BYTES >> 20} MB.", remedy="Leave documents out."
-            )
-    return bytes(archive)
+    """The request's body, a zip. Raises TooLarge."""
+    return await asked.body_of_at_most(bundle.MAX_BYTES)
 
 
 def state_of(number: int, stable: int | None, now: dict[int, float], served: frozenset[int]) -> str:

@@ -44,7 +44,8 @@ def command(ctx: click.Context, project: Path, wants_json: bool) -> None:
     else:
         for state, what, detail in findings:
             colour: output.Colour = {"ok": "green", "warning": "yellow", "wrong": "red"}[state]  # type: ignore[assignment]
-            click.echo(f"{output.paint(state.ljust(7), colour)}  {what}: {output.one_line(detail)}")
+            said = output.one_line(detail).removeprefix(f"{what}: ")
+            click.echo(f"{output.paint(state.ljust(7), colour)}  {what}: {said}")
     ctx.exit(2 if any(finding.state == "wrong" for finding in findings) else 0)
 
 
@@ -69,10 +70,24 @@ def findings_in(project: Path) -> Iterator[Finding]:
     )
     for name, model in settings.models.items():
         yield _model(name, model, on_route=name in settings.app.route)
+    yield from _params(settings)
     yield from _files(project, settings)
     for name in settings.knowledge:
         if name != settings.app.knowledge:
             yield Finding("warning", f"knowledge.{name}", "the app does not use it: `app.knowledge` names another.")
+
+
+def _params(settings: ProjectSettings) -> Iterator[Finding]:
+    """Values that TOML has and JSON has not."""
+    from rondo.releases.manifest import check_json
+
+    tables = {"app.params": settings.app.params}
+    tables |= {f"models.{name}.params": model.params for name, model in settings.models.items()}
+    for key, values in tables.items():
+        try:
+            check_json(values, key)
+        except SettingsError as error:
+            yield Finding("wrong", key, str(error))
 
 
 def _files(project: Path, settings: ProjectSettings) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ from rondo.console.pages import (
 from rondo.console.shield import Shield, require_our_page
 from rondo.console.visit import Page, Visit, go, render
 from rondo.control import ControlPlane
-from rondo.errors import Forbidden, NotFound, RondoError
+from rondo.errors import Forbidden, InvalidRequest, NotFound, RondoError
 from rondo.gateway.wire import status_of
 from rondo.governance.admit import require
 from rondo.governance.model import Grant
@@ -113,6 +113,9 @@ async def _unknown(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         return HTMLResponse(render(request, "fault.html", error=Forbidden("This address takes no such request.")), 405)
+    if error.status_code == 400:
+        unreadable = InvalidRequest("The form cannot be read.", remedy="Go back to the page and send it from there.")
+        return HTMLResponse(render(request, "fault.html", error=unreadable), 400)
     missing = NotFound("There is no such page.", remedy="The navigation leads to all there are.")
     return HTMLResponse(render(request, "fault.html", error=missing), error.status_code)
 

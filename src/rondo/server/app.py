@@ -43,13 +43,12 @@ class Server:
         data.lock()
         try:
             self.catalog = open_catalog(catalog_url(data))
-            self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"))
-            if self.admin_key is not None:
-                data.keep_admin_key(self.admin_key)
-            if project is not None:
-                first_release(self.catalog, data, project)
+            self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"), keep=data.keep_admin_key)
+            session_key = data.session_key()
             self.upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
             providers = Providers(self.upstream)
+            if project is not None:
+                first_release(self.catalog, data, project, providers)
             publisher = Publisher(self.catalog, data.knowledge, providers)
             self.journal = open_journal(data, "control", journal_settings)
             self.records = DuckDBStore(data.records)
@@ -67,7 +66,7 @@ class Server:
             publish=self.watch.refresh,
             check_model=providers.make,
         )
-        console = console_app(self.control, session_key=data.session_key())
+        console = console_app(self.control, session_key=session_key)
         self.front = Front(gateway, api_app(self.control), console)
         """The ASGI application."""
         self._ended = asyncio.Event()
@@ -95,13 +94,19 @@ class Server:
         self.data.unlock()
 
 
-def first_release(catalog: Catalog, data: DataFolder, project: Path) -> None:
+def first_release(catalog: Catalog, data: DataFolder, project: Path, providers: Providers) -> None:
     """Release the working tree where its app has no release yet, so that a new project answers at once."""
     with catalog.read() as connection:
         if store.current_traffic(connection, DEFAULT_PROJECT, read(project).app.name) is not None:
             return
     frozen = freeze.freeze(
-        catalog, data.knowledge, DEFAULT_PROJECT, bundle.read_folder(project), actor="rondo up", message="First release"
+        catalog,
+        data.knowledge,
+        DEFAULT_PROJECT,
+        bundle.read_folder(project),
+        actor="rondo up",
+        message="First release",
+        check_model=providers.make,
     )
     _log.info("released %s#%d from %s", frozen.release.app, frozen.release.number, project / FILE)
 
