@@ -33,7 +33,11 @@ Be kind.{% for passage in context %} [{{ passage.number }}] {{ passage.text }}{%
 # user
 Q: {{ question }}
 """
-SECRETS = {"OPENAI_API_KEY": "sk-openai", "OTHER_KEY": "sk-other"}
+SECRETS = {
+    "OPENAI_API_KEY": "sk-openai",
+    "OTHER_KEY": "sk-other",
+    "RONDO_KEY_HOSTS": "OTHER_KEY=127.0.0.1 NOT_THERE_KEY=127.0.0.1",
+}
 KEY = "rondo_sk_test"
 HELLO = [{"role": "user", "content": "hello"}]
 

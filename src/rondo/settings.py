@@ -90,13 +90,11 @@ class ModelSettings(Table):
 
     provider: Name = Field(description="A provider; `rondo models providers` lists them.")
     model: str = Field("", description="The provider's own model id.")
-    base_url: str | None = Field(
-        None, pattern=_ADDRESS, description="The address, if it is not the provider's own."
-    )
+    base_url: str | None = Field(None, pattern=_ADDRESS, description="The address, if it is not the provider's own.")
     api_key_env: str | None = Field(
         None,
         pattern=_VARIABLE,
-        description="The environment variable with the key. Needed with `base_url`: a key goes only to its own host.",
+        description="The environment variable with the key, where it is not the provider's own (see RONDO_KEY_HOSTS).",
     )
     api_key_header: str = Field(
         "authorization", description="The header that carries the key (`api-key` for Azure); a bearer token by default."
@@ -242,6 +240,7 @@ ENVIRONMENT: dict[str, str] = {
     "RONDO_DATA": "Data folder of the server; `.rondo` in the project's folder by default.",
     "RONDO_CATALOG_URL": "Database of the catalog (`postgresql+psycopg://...`); SQLite in the data folder by default.",
     "RONDO_ADMIN_KEY": "The admin key to create on first start, instead of a generated one.",
+    "RONDO_KEY_HOSTS": "Further hosts that keys may be sent to: `VARIABLE=host[:port] ...`.",
     "OPENAI_API_KEY": "Key of the provider `openai`.",
     "AZURE_OPENAI_API_KEY": "Key of the provider `azure`.",
     "OPENROUTER_API_KEY": "Key of the provider `openrouter`.",

@@ -63,6 +63,7 @@ def test_init_refuses_a_name_that_no_app_can_have(rondo: Run, tmp_path: Path, na
         ("prompts/answer.md", "../answer.md", "../answer.md"),
         ('["knowledge/handbook"]', '["knowledge/none"]', "knowledge/none"),
         ('provider = "ollama"', 'provider = "azure"', "base_url"),
+        ("max_tokens = 400", "max_tokens = nan", "models.main.params.max_tokens: nan cannot be sent as JSON"),
     ],
 )
 def test_check_says_what_is_wrong(rondo: Run, project: Path, old: str, new: str, says: str) -> None:
@@ -70,6 +71,7 @@ def test_check_says_what_is_wrong(rondo: Run, project: Path, old: str, new: str,
     result = rondo("check")
     assert result.exit_code == 2
     assert says in result.stdout
+    assert "rondo.toml: rondo.toml: " not in result.stdout
     (project / ".rondo").mkdir()
     release = rondo("release")
     assert release.exit_code == 2, "a folder that is not sound is not sent"

@@ -176,3 +176,10 @@ async def test_the_playground_explains(live: Live, visitors: Visitors, fields: d
         response = await visitor.client.post(path, data=fields, headers=headers)
         assert response.status_code in (400, 404)
         assert words in response.text
+
+
+async def test_a_form_with_a_file_in_it_is_refused_as_what_it_is(visitors: Visitors) -> None:
+    visitor = await visitors()
+    sent = await visitor.client.post("/keys", files={"name": ("a.txt", b"x")}, headers=FORM)
+    assert sent.status_code == 400
+    assert "The form cannot be read." in sent.text

@@ -39,7 +39,7 @@ def scores(store: DuckDBStore) -> list[Score]:
         (ScoreFilter(name="stars"), [2]),
         (ScoreFilter(kind="judge"), [4]),
         (ScoreFilter(author="bert"), [3]),
-        (ScoreFilter(negative=True), [4, 2, 1]),
+        (ScoreFilter(negative=True), [4, 1]),
         (ScoreFilter(negative=False), [5, 0]),
         (ScoreFilter(app="a"), [4, 2, 0]),
         (ScoreFilter(app="a", release=2), [2]),

@@ -57,6 +57,19 @@ def test_a_weak_wanted_secret_is_refused(catalog: Catalog, wanted: str) -> None:
     assert all_keys(catalog) == []
 
 
+def test_an_admin_key_that_cannot_be_put_away_does_not_exist(catalog: Catalog) -> None:
+    def full(secret: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        keys.ensure_admin(catalog, keep=full)
+    assert all_keys(catalog) == []
+    kept: list[str] = []
+    assert [keys.ensure_admin(catalog, keep=kept.append)] == kept
+    assert keys.ensure_admin(catalog, keep=kept.append) is None
+    assert list(all_grants(catalog)) == [digest(kept[0])]
+
+
 def test_processes_that_start_at_once_make_one_admin_key(catalog_url: str) -> None:
     catalogs = [open_catalog(catalog_url) for _ in range(4)]
     start = threading.Barrier(4)

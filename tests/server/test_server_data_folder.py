@@ -9,7 +9,7 @@ import pytest
 
 from journeys.running import make_project
 from live_server import live_on
-from rondo.errors import Conflict, SettingsError
+from rondo.errors import Conflict, CorruptData, SettingsError, Unavailable
 from rondo.server.app import open_server
 from rondo.server.data_folder import DataFolder
 
@@ -77,3 +77,38 @@ async def test_one_folder_serves_without_its_project(tmp_path: Path) -> None:
         pass
     async with open_server(project / ".rondo") as server:
         assert [name for _, name in server.control.gateway.plan.apps] == ["bot"]
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match=r"file/data cannot be used: Not a directory\. Check"):
+        async with open_server(tmp_path / "file" / "data"):
+            pass
+
+
+async def test_a_damaged_session_key_is_named_and_leaves_the_folder_free(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    async with live_on(project):
+        pass
+    key = project / ".rondo" / "session.key"
+    key.write_text("\xff not hex")
+    with pytest.raises(CorruptData, match=r"session\.key is not what was written. Delete it"):
+        async with live_on(project):
+            pass
+    key.unlink()
+    async with live_on(project) as live:
+        assert (await live.chat()).status_code == 200
+
+
+async def test_the_first_release_needs_providers_that_exist(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    settings = (project / "rondo.toml").read_text()
+    (project / "rondo.toml").write_text(settings + '\n[models.typo]\nprovider = "opnai"\n')
+    with pytest.raises(
+        SettingsError, match=r"models\.typo\.provider: .* Did you mean 'openai'"
+    ):
+        async with live_on(project):
+            pass
+    (project / "rondo.toml").write_text(settings)
+    async with live_on(project) as live:
+        assert (await live.chat()).status_code == 200

@@ -86,13 +86,8 @@ class World:
         traces = {call.trace_id for call in calls}
         signs: Counter[int] = Counter()
         for score in self.scores:
-            if score.trace_id in traces and score.kind == "user" and score.value is not None:
-                sign = (
-                    (1 if score.value else -1)
-                    if score.data_type == "boolean"
-                    else (score.value > 0) - (score.value < 0)
-                )
-                signs[sign] += 1
+            if score.trace_id in traces and score.kind == "user" and score.data_type == "boolean":
+                signs[1 if score.value else -1] += 1
         return signs
 
 

@@ -102,7 +102,7 @@ def test_feedback(store: DuckDBStore, calls: list[Call]) -> None:
         traces = [call.trace_id for call in calls]
         return sorted(traces.index(row.trace_id) for row in list_calls(store, "p", filtered).items)
 
-    assert found(CallFilter(negative=True)) == [1, 2]
+    assert found(CallFilter(negative=True)) == [1]
     assert found(CallFilter(negative=False)) == [0]
     assert found(CallFilter(feedback="stars")) == [1, 2]
     assert found(CallFilter(feedback="thumbs", negative=True)) == [1]

@@ -64,7 +64,8 @@ class _JsonRoute(Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.methods and scope["method"] not in self.methods:
-            error = InvalidRequest(f"This address takes no {scope['method']:.20}.", remedy="The documentation lists all.")
+            refused = f"This address takes no {scope['method']:.20}."
+            error = InvalidRequest(refused, remedy="The documentation lists what it takes.")
             allowed = {"allow": ", ".join(sorted(self.methods))}
             response = Response(error_body(error), 405, allowed, media_type="application/json")
             await response(scope, receive, send)

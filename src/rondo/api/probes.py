@@ -14,7 +14,7 @@ from rondo.gateway.endpoint import authenticate
 from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
 from rondo.governance.model import Role
-from rondo.monitoring.health import drain_checks
+from rondo.monitoring.health import is_ready
 from rondo.monitoring.prometheus import CONTENT_TYPE, exposition
 
 
@@ -27,15 +27,15 @@ def routes(control: ControlPlane) -> list[Route]:
     async def readyz(request: Request) -> Response:
         if control.stopping.is_set():
             return PlainTextResponse("stopping\n", 503)
-        found = await asyncio.to_thread(drain_checks, control.drain)
-        return PlainTextResponse("ok\n") if all(check.ok for check in found) else PlainTextResponse("not ready\n", 503)
+        ready = await asyncio.to_thread(is_ready, control.drain, control.gateway)
+        return PlainTextResponse("ok\n") if ready else PlainTextResponse("not ready\n", 503)
 
     async def metrics(request: Request) -> Response:
         try:
             grant = authenticate(control.gateway.plan, request.scope["headers"])
             require(grant, Role.VIEWER)
             text = await asyncio.to_thread(
-                exposition, control.records, control.drain, grant.project, in_flight=control.gateway.in_flight
+                exposition, control.records, control.drain, grant.project
             )
         except RondoError as error:
             return Response(error_body(error), status_of(error), media_type="application/json")

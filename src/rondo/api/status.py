@@ -25,7 +25,7 @@ async def status(asked: Asked) -> dict[str, Any]:
 
 async def doctor(asked: Asked) -> dict[str, Any]:
     """The checks behind `rondo doctor`, each with what to do."""
-    found = await asyncio.to_thread(checks, asked.control.drain, asked.control.gateway.plan, asked.project)
+    found = await asyncio.to_thread(checks, asked.control.drain, asked.control.gateway, asked.project)
     return {"ok": all(check.ok for check in found), "checks": found}
 
 

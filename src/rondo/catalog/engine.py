@@ -116,7 +116,7 @@ def _parse(url: str) -> URL:
     if backend in ("postgres", "postgresql"):
         if find_spec("psycopg") is None:
             raise SettingsError(
-                "the driver of Postgres is not installed.", file=where, remedy="pip install 'rondo[postgres]'"
+                "the driver of Postgres is not installed.", file=where, remedy="pip install 'psycopg[binary]'"
             )
         return parsed.set(drivername="postgresql+psycopg")
     raise SettingsError(f"{backend!r} is not a database the catalog can use.", file=where, remedy=remedy)

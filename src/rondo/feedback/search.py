@@ -20,7 +20,7 @@ MAX_TEXT = 1000
 class ScoreFilter(Struct, frozen=True, kw_only=True):
     """All that is set must hold. `app` and `release` are of the call that is judged; times are microseconds.
 
-    `negative`: scores against (True) or for (False) what they judge: false or true, a number below or above zero.
+    `negative`: scores against (True: false) or for (False: true) what they judge; numbers and categories are neither.
     """
 
     name: str | None = None

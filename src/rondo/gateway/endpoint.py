@@ -52,7 +52,6 @@ class Gateway:
     def __init__(self, plan: Plan, journal: Journal, *, max_body_bytes: int) -> None:
         self.plan = plan
         """The plan that new requests begin with; swap it by setting it."""
-        self.in_flight = 0
         self._journal = journal
         self._pipeline = Pipeline(journal)
         self._max_body_bytes = max_body_bytes
@@ -69,7 +68,6 @@ class Gateway:
         return [*self._doors, ("POST", "/v1/apps/{app}/answer")]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.in_flight += 1
         leaving: asyncio.Task[None] | None = None
         try:
             try:
@@ -90,9 +88,12 @@ class Gateway:
             if leaving is None or not leaving.done():
                 raise
         finally:
-            self.in_flight -= 1
             if leaving is not None:
                 leaving.cancel()
+
+    def check(self) -> None:
+        """May requests be served? Raises Unavailable while the journal takes no records."""
+        self._journal.check()
 
     async def ask(self, grant: Grant, body: bytes) -> Answered | Streaming:
         """Answer a chat request from someone who has been let in already: the console's playground.

@@ -1,6 +1,6 @@
 """Server-sent events of a chat completion: split into whole events, read along the way, and passed on unchanged.
 
-The event that ends the answer is held back, so that the record can be written before the client sees the end.
+`[DONE]`, which ends the answer, is held back until the record has been written.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def text_of(content: Any) -> str:
 
 def error_body(error: RondoError) -> bytes:
     """The error in OpenAI's format."""
-    status = STATUS.get(error.code, 500)
+    status = status_of(error)
     kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
     return msgspec.json.encode(
         {"error": {"message": str(error), "type": kind, "param": error.param, "code": error.code}}

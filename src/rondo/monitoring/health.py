@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from rondo.errors import Unavailable
+from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
 from rondo.providers.openai import OpenAICompatible
-from rondo.traces.drain import Drain
+from rondo.traces.drain import Drain, DrainStatus
 
 LATE_S = 30.0
 """Health turns red when the oldest queued record is older than this."""
@@ -21,16 +23,29 @@ class Check(Struct, frozen=True, kw_only=True):
     remedy: str | None = None
 
 
-def checks(drain: Drain, plan: Plan, project: str) -> list[Check]:
+def checks(drain: Drain, gateway: Gateway, project: str) -> list[Check]:
     """Everything, in the order a request meets it."""
-    return [_apps(plan, project), *_models(plan, project), *drain_checks(drain)]
+    plan, state = gateway.plan, drain.status()
+    return [_apps(plan, project), *_models(plan, project), _journal(gateway), *_records(state), *_quarantine(state)]
 
 
-def drain_checks(drain: Drain) -> list[Check]:
+def is_ready(drain: Drain, gateway: Gateway) -> bool:
+    """Whether requests should come here: the journal takes records, and they reach their store in time."""
+    return all(check.ok for check in (_journal(gateway), *_records(drain.status())))
+
+
+def _journal(gateway: Gateway) -> Check:
+    try:
+        gateway.check()
+    except Unavailable as error:
+        return Check(name="journal", ok=False, detail=error.message, remedy=error.remedy)
+    return Check(name="journal", ok=True, detail="takes records")
+
+
+def _records(state: DrainStatus) -> list[Check]:
     """Do the records reach their store, all of them, in time?"""
-    state = drain.status()
     late = state.oldest_queued_s is not None and state.oldest_queued_s > LATE_S
-    found = [
+    return [
         Check(
             name="records",
             ok=not late,
@@ -39,16 +54,14 @@ def drain_checks(drain: Drain) -> list[Check]:
             remedy=f"The record store does not keep up: {state.last_error or 'no error so far'}." if late else None,
         )
     ]
-    if state.quarantined:
-        found.append(
-            Check(
-                name="quarantine",
-                ok=False,
-                detail=f"{state.quarantined} records could not be read and are kept whole in quarantine",
-                remedy="They are in the table `quarantine` of the record store.",
-            )
-        )
-    return found
+
+
+def _quarantine(state: DrainStatus) -> list[Check]:
+    if not state.quarantined:
+        return []
+    detail = f"{state.quarantined} records could not be read and are kept whole in quarantine"
+    remedy = "They are in the table `quarantine` of the record store."
+    return [Check(name="quarantine", ok=False, detail=detail, remedy=remedy)]
 
 
 def _apps(plan: Plan, project: str) -> Check:

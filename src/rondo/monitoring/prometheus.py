@@ -21,24 +21,22 @@ BUCKETS_MS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
 __all__ = ["BUCKETS_MS", "CONTENT_TYPE", "exposition"]
 
 
-def exposition(store: RecordStore, drain: Drain, project: str, *, in_flight: int) -> bytes:
+def exposition(store: RecordStore, drain: Drain, project: str) -> bytes:
     """The metrics of a project, and of the journal."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(store, drain, project, in_flight))
+    registry.register(_Metrics(store, drain, project))
     return generate_latest(registry)
 
 
 class _Metrics(Collector):
-    def __init__(self, store: RecordStore, drain: Drain, project: str, in_flight: int) -> None:
+    def __init__(self, store: RecordStore, drain: Drain, project: str) -> None:
         self._store = store
         self._drain = drain
         self._project = project
-        self._in_flight = in_flight
 
     def collect(self) -> Iterator[Metric]:
         yield from self._calls()
         yield from self._journal()
-        yield GaugeMetricFamily("rondo_requests_in_flight", "Requests under way in this process.", self._in_flight)
 
     def _calls(self) -> Iterator[Metric]:
         labels = ["app", "release", "model", "status"]

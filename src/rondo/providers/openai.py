@@ -6,10 +6,12 @@ OpenAI, Azure OpenAI, OpenRouter, Ollama, vLLM, llama.cpp and any other server w
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
 
 from rondo.errors import SettingsError, UpstreamUnreachable
+from rondo.providers import key_hosts
 from rondo.providers.base import ModelSpec, Path, ProviderRequest, Reply
 from rondo.providers.upstream import Target, Upstream
 
@@ -36,11 +38,25 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+OWN_HOSTS: dict[str, tuple[str, ...]] = {
+    "AZURE_OPENAI_API_KEY": (".openai.azure.com", ".cognitiveservices.azure.com", ".services.ai.azure.com"),
+    **{
+        preset.api_key_env: (urlsplit(preset.base_url).hostname or "",)
+        for preset in PRESETS.values()
+        if preset.api_key_env and preset.base_url
+    },
+}
+"""The hosts that each provider's own variable may go to."""
+
+
 class OpenAICompatible:
     """One model behind OpenAI's dialect."""
 
     def __init__(self, spec: ModelSpec, upstream: Upstream, secret: Callable[[str], str | None]) -> None:
-        """`secret` reads an environment variable. Raises SettingsError where the address is missing or none."""
+        """`secret` reads an environment variable.
+
+        Raises SettingsError where the address is missing or none, or where the key may not be sent there.
+        """
         preset = PRESETS[spec.provider]
         base_url = spec.base_url or preset.base_url
         if base_url is None:
@@ -52,10 +68,12 @@ class OpenAICompatible:
             )
         self.missing_key: str | None = None
         headers = dict(spec.headers)
-        # A provider's standard key is sent to its own host only; with another address the model must name a key.
+        # With an address of its own, a model has a key only if it names one.
         own_host = spec.base_url is None or preset.base_url is None
         variable = spec.api_key_env or (preset.api_key_env if own_host else None)
         if variable is not None:
+            allowed = secret(key_hosts.VARIABLE) or ""
+            key_hosts.require(variable, base_url, own=OWN_HOSTS, allowed=allowed, model=spec.name)
             key = secret(variable)
             if key is None:
                 self.missing_key = variable
@@ -83,6 +101,4 @@ class OpenAICompatible:
 
 
 def _join(base_url: str, path: str, query: dict[str, str]) -> str:
-    from urllib.parse import urlencode
-
     return base_url.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")

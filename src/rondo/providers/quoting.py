@@ -34,7 +34,7 @@ MAX_QUESTION_CHARS = 4000
 
 # What a document says about itself answers nothing, however many of the question's words it holds.
 _ABOUT_ITSELF = re.compile(
-    r"(?:this|the) (?:page|document|section|chapter|guide|article|manual) (?:covers|describes|explains|lists|contains)\b"
+    r"(?:this|the) (?:page|document|section|chapter|guide|article) (?:covers|describes|explains|lists|contains)\b"
     r"|last (?:reviewed|updated|changed|modified)\b|see (?:also|the page)\b",
     re.IGNORECASE,
 )

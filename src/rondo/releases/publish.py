@@ -113,7 +113,7 @@ class Publisher:
             served[number] = self._releases.get(key) or self._release(
                 connection, store.get_release(connection, row.project, row.name, number)
             )
-            live[key] = served[number]
+            self._releases[key] = live[key] = served[number]
         return ServedApp(
             name=row.name,
             stable=served[traffic.stable],

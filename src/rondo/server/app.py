@@ -42,7 +42,9 @@ class Server:
         self.data = data
         data.lock()
         try:
-            self.catalog = open_catalog(catalog_url(data))
+            url = catalog_url(data)
+            data.require_catalog(url)
+            self.catalog = open_catalog(url)
             self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"), keep=data.keep_admin_key)
             session_key = data.session_key()
             self.upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
@@ -81,6 +83,8 @@ class Server:
             asyncio.create_task(self.watch.run(self._ended)),
             asyncio.create_task(self.control.drain.run(self._ended)),
         ]
+        for task in self._tasks:
+            task.add_done_callback(_must_not_fail)
 
     async def close(self) -> None:
         """Drain what can be drained, and let go of everything. Requests must have ended."""
@@ -92,6 +96,12 @@ class Server:
         await asyncio.to_thread(self.records.close)
         self.catalog.close()
         self.data.unlock()
+
+
+def _must_not_fail(task: asyncio.Task[None]) -> None:
+    """Both tasks outlive every error they know of; one that ends all the same must not end unseen."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("a background task has died; restart the server", exc_info=task.exception())
 
 
 def first_release(catalog: Catalog, data: DataFolder, project: Path, providers: Providers) -> None:

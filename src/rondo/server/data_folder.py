@@ -20,6 +20,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from rondo.catalog.engine import sqlite_url
 from rondo.errors import Conflict, CorruptData, Unavailable
 
 
@@ -40,6 +41,7 @@ class DataFolder:
     def lock(self) -> None:
         """Take the folder for this process. Raises Conflict where another server has it, Unavailable where it cannot
         be written."""
+        os.umask(0o077)  # whatever is written from here on is private, also by libraries
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -66,6 +68,17 @@ class DataFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def require_catalog(self, url: str) -> None:
+        """Raises Conflict where this folder has served from another catalog than the one in `url`.
+
+        An empty catalog would get a new admin key, in place of the one that still opens the other.
+        """
+        if url == sqlite_url(self.catalog) and self._admin_key.exists() and not self.catalog.exists():
+            raise Conflict(
+                f"The catalog of {self.path} is not in the folder.",
+                remedy="Set RONDO_CATALOG_URL as the server has it; or delete admin.key to begin a new catalog.",
+            )
 
     def running(self) -> dict[str, Any] | None:
         """`{"url", "pid"}` of the server that said it runs here, if any."""

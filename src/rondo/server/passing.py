@@ -25,7 +25,7 @@ class ControlSocket:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(self._path)),
+                connector=aiohttp.UnixConnector(str(self._path), limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None),

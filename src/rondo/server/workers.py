@@ -40,7 +40,14 @@ class Workers:
         path = self._data.control_socket
         path.unlink(missing_ok=True)
         local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        local.bind(str(path))
+        try:
+            local.bind(str(path))
+        except OSError as error:
+            local.close()
+            raise Unavailable(
+                f"The control plane's socket {path} cannot be made: {error}.",
+                remedy="Choose a data folder with a shorter path (--data); a socket's may have about 100 characters.",
+            ) from None
         path.chmod(0o600)
         crew: list[asyncio.Task[None]] = []
         stop = asyncio.Event()

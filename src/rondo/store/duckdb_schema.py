@@ -15,18 +15,18 @@ from rondo.store.columns import CALL, SCORE, SPAN, table
 
 VERSION = 1
 
-# A call has failed if its status says so, or if it broke off after a good status had been sent.
-_FAILED = "failed BOOLEAN GENERATED ALWAYS AS (status >= 400 OR error_code IS NOT NULL) VIRTUAL"
+# A call has failed if its status says so, or if it broke off after a good status had been sent; not if its client left.
+_FAILED = """failed BOOLEAN GENERATED ALWAYS AS (
+    (status >= 400 OR error_code IS NOT NULL) AND error_code IS DISTINCT FROM 'client_closed') VIRTUAL"""
 _TOKENS = """tokens BIGINT GENERATED ALWAYS AS (
     CASE WHEN coalesce(input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens) IS NOT NULL
     THEN coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
         + coalesce(output_tokens, 0) + coalesce(reasoning_tokens, 0) END) VIRTUAL"""
 # What a search for text looks through. Lower case is made once, here: made at every search, it takes most of its time.
 _SEARCHED = "search_text VARCHAR NOT NULL"
-# Is a score for (1) or against (-1) what it judges? Categories, and the number zero, say neither.
+# Is a score for (1) or against (-1) what it judges? Only a boolean tells: nobody knows the scale of a number.
 _VERDICT = """verdict BIGINT GENERATED ALWAYS AS (
-    CASE data_type WHEN 'boolean' THEN CASE WHEN value >= 0.5 THEN 1 ELSE -1 END
-    WHEN 'number' THEN sign(value)::BIGINT ELSE 0 END) VIRTUAL"""
+    CASE WHEN data_type <> 'boolean' THEN 0 WHEN value >= 0.5 THEN 1 ELSE -1 END) VIRTUAL"""
 
 _TABLES = (
     table("calls", Call, "arrival BIGINT NOT NULL", _SEARCHED, _FAILED, _TOKENS, leave_out=("spans",)),
