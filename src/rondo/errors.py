@@ -23,9 +23,13 @@ from __future__ import annotations
 
 
 class RondoError(Exception):
-    """`message` says what is wrong, `remedy` what to do; `param` names the offending field where there is one."""
+    """`message` says what is wrong, `remedy` what to do; `param` names the offending field where there is one.
+
+    `trace_id` is set once the failed call has been recorded.
+    """
 
     code = "internal_error"
+    trace_id: str | None = None
 
     def __init__(self, message: str, *, remedy: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -77,16 +81,26 @@ class Unavailable(RondoError):
 
 
 class UpstreamError(RondoError):
-    """A provider failed. `status` is its HTTP status where it gave one; `body` its own error text, for the record."""
+    """A provider failed.
+
+    `status` is its HTTP status where it gave one, `body` its own error text, `retry_after` the seconds it asks to wait.
+    """
 
     code = "upstream_error"
 
     def __init__(
-        self, message: str, *, status: int | None = None, body: bytes = b"", remedy: str | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        body: bytes = b"",
+        retry_after: int | None = None,
+        remedy: str | None = None,
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.status = status
         self.body = body
+        self.retry_after = retry_after
 
 
 class UpstreamTimeout(UpstreamError):

@@ -104,9 +104,7 @@ async def test_the_first_release_needs_providers_that_exist(tmp_path: Path) -> N
     project = make_project(tmp_path / "project")
     settings = (project / "rondo.toml").read_text()
     (project / "rondo.toml").write_text(settings + '\n[models.typo]\nprovider = "opnai"\n')
-    with pytest.raises(
-        SettingsError, match=r"models\.typo\.provider: .* Did you mean 'openai'"
-    ):
+    with pytest.raises(SettingsError, match=r"models\.typo\.provider: .* Did you mean 'openai'"):
         async with live_on(project):
             pass
     (project / "rondo.toml").write_text(settings)

@@ -34,9 +34,7 @@ def routes(control: ControlPlane) -> list[Route]:
         try:
             grant = authenticate(control.gateway.plan, request.scope["headers"])
             require(grant, Role.VIEWER)
-            text = await asyncio.to_thread(
-                exposition, control.records, control.drain, grant.project
-            )
+            text = await asyncio.to_thread(exposition, control.records, control.drain, grant.project)
         except RondoError as error:
             return Response(error_body(error), status_of(error), media_type="application/json")
         return Response(text, media_type=CONTENT_TYPE)

@@ -78,8 +78,7 @@ class Pipeline:
                 return Streaming(turn, self._stream(turn, request, reply, first, rest))
             body = await first_answer(route, lambda model: whole_answer(turn, model, request), turn)
         except Exception as error:
-            await self._record(turn, _fault(error))
-            raise
+            raise await self._failed(turn, error) from None
         except BaseException:  # the client left, or we are shutting down
             await self._record(turn, client_closed=True)
             raise
@@ -98,8 +97,7 @@ class Pipeline:
                 )
             body = await first_answer((model,), lambda served: whole_embeddings(turn, served, request), turn)
         except Exception as error:
-            await self._record(turn, _fault(error))
-            raise
+            raise await self._failed(turn, error) from None
         except BaseException:
             await self._record(turn, client_closed=True)
             raise
@@ -143,6 +141,13 @@ class Pipeline:
             raise
         finally:
             reply.close()
+
+    async def _failed(self, turn: Turn, error: Exception) -> RondoError:
+        """What to raise once it is recorded."""
+        fault = _fault(error)
+        await self._record(turn, fault)
+        fault.trace_id = turn.trace_id
+        return fault
 
     async def _record(self, turn: Turn, error: RondoError | None = None, *, client_closed: bool = False) -> Call:
         call = turn.call(error=error, client_closed=client_closed)
@@ -234,7 +239,13 @@ async def _read(reply: Reply) -> bytes:
         )
     if reply.status != 200:
         message = body[:2_000].decode("utf-8", "replace")
-        raise UpstreamError(f"The provider answered {reply.status}: {message}", status=reply.status, body=body)
+        wait = reply.headers.get("retry-after", "")
+        raise UpstreamError(
+            f"The provider answered {reply.status}: {message}",
+            status=reply.status,
+            body=body,
+            retry_after=int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None,
+        )
     return body
 
 

@@ -22,7 +22,7 @@ from rondo.knowledge.search import Index, open_index
 from rondo.prompts import store as prompts
 from rondo.prompts.render import Template
 from rondo.providers.base import ModelSpec
-from rondo.providers.prices import Price, PriceBook
+from rondo.providers.prices import FREE_PROVIDERS, Price, PriceBook
 from rondo.providers.registry import Providers, is_direct
 from rondo.releases import manifest, store
 from rondo.releases.model import AppRow, ModelRow, Release
@@ -156,7 +156,13 @@ class Publisher:
         own = self._own_prices.get((project, spec.name, spec.provider, spec.model))
         if own is not None:
             return ServedModel(spec, provider, own, OWN_PRICE)
-        return ServedModel(spec, provider, self._prices.find(spec.provider, spec.model), self._prices.version)
+        return ServedModel(spec, provider, self._list_price(spec), self._prices.version)
+
+    def _list_price(self, spec: ModelSpec) -> Price | None:
+        """None where it is not known, as behind an address that is not the provider's own."""
+        if spec.base_url is not None and is_direct(spec.provider) and spec.provider not in FREE_PROVIDERS:
+            return None
+        return self._prices.find(spec.provider, spec.model)
 
     def _make_direct(self, provider: str, model: str) -> ServedModel | None:
         if not is_direct(provider):

@@ -19,10 +19,19 @@ GRACE_S = 30
 
 
 class HttpServer(uvicorn.Server):
-    """The first stop signal lets running requests finish, a second one ends them, unless it is `patient`."""
+    """The first stop signal lets running requests finish, a second one ends them, unless it is `patient`.
+
+    One that `lingers` only tells of the signal (`on_stop`) and serves on until `should_exit` is set.
+    """
 
     def __init__(
-        self, app: Application, *, on_ready: Callable[[], None], on_stop: Callable[[], None], patient: bool = False
+        self,
+        app: Application,
+        *,
+        on_ready: Callable[[], None],
+        on_stop: Callable[[], None],
+        patient: bool = False,
+        lingers: bool = False,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -41,6 +50,7 @@ class HttpServer(uvicorn.Server):
         self._on_ready = on_ready
         self._on_stop = on_stop
         self._patient = patient
+        self._lingers = lingers
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -60,8 +70,9 @@ class HttpServer(uvicorn.Server):
 
     def stop(self) -> None:
         """Accept nothing new; end once what runs has finished."""
-        self.force_exit = self.should_exit and not self._patient
-        self.should_exit = True
+        if not self._lingers:
+            self.force_exit = self.should_exit and not self._patient
+            self.should_exit = True
         self._on_stop()
 
     @contextmanager

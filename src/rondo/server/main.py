@@ -7,7 +7,6 @@ share the port (SO_REUSEPORT); what is not the gateway's they pass on to the con
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
@@ -24,7 +23,6 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
     """Serve until SIGTERM or SIGINT; the exit status. Raises RondoError where it cannot start."""
     log_to_stderr()
     folder = DataFolder(data)
-    os.umask(0o077)  # records and indexes are nobody else's business either
     server = Server(folder, project)
     if server.admin_key is not None:
         print(f"admin key, also in {data / 'admin.key'}: {server.admin_key}", file=sys.stderr, flush=True)

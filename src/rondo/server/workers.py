@@ -51,7 +51,7 @@ class Workers:
         path.chmod(0o600)
         crew: list[asyncio.Task[None]] = []
         stop = asyncio.Event()
-        http = HttpServer(control, on_ready=lambda: None, on_stop=stop.set)
+        http = HttpServer(control, on_ready=lambda: None, on_stop=stop.set, lingers=True)
         serving = asyncio.create_task(http.serve([local]))
         try:
             started = [asyncio.Event() for _ in range(self._count)]
