@@ -1,5 +1,7 @@
 """A key goes to its own host, or where the server's operator has allowed it, and nowhere else."""
 
+from typing import Any
+
 import pytest
 
 from rondo.errors import SettingsError
@@ -12,7 +14,8 @@ SECRETS = {"OPENAI_API_KEY": "sk-1", "RONDO_ADMIN_KEY": "admin", "VLLM_API_KEY":
 
 
 def make(allowed: str = "", **model: str) -> None:
-    spec = ModelSpec(**{"name": "m", "provider": "openai", "model": "x", **model})
+    fields: dict[str, Any] = {"name": "m", "provider": "openai", "model": "x", **model}
+    spec = ModelSpec(**fields)
     Providers(Upstream(), secret={**SECRETS, "RONDO_KEY_HOSTS": allowed}.get).make(spec)
 
 

@@ -45,6 +45,7 @@ _NOT_NESTING = frozenset(
 _MAX_DEPTH = 2000
 _MAX_COLUMNS = 100
 _MAX_SPAN = 1000
+_FREE_REPEATS = 100_000
 
 
 def parse_html(source: str, data: bytes) -> Document:
@@ -286,8 +287,12 @@ def _visible_words(node: LexborNode) -> str:
 
 
 def _grid(table: LexborNode) -> list[tuple[bool, list[str]]]:
-    """Rows as (is a header, cells), spanned cells repeated where they reach."""
+    """Rows as (is a header, cells), spanned cells repeated where they reach.
+
+    The repeats of all cells come to about ten times the table's own words at most; beyond that, cells stay empty.
+    """
     rows: list[tuple[bool, list[str]]] = []
+    room = _FREE_REPEATS
     below: dict[int, tuple[int, str]] = {}  # column -> rows it still spans, its words
     for row in table.css("tr"):
         nodes = [child for child in row.iter(include_text=False) if child.tag in ("td", "th")]
@@ -298,12 +303,15 @@ def _grid(table: LexborNode) -> list[tuple[bool, list[str]]]:
         for node in nodes:
             _fill(cells, below)
             words = _visible_words(node)
-            down = _span(node, "rowspan")
-            for _ in range(_span(node, "colspan")):
-                if len(cells) < _MAX_COLUMNS:
-                    if down > 1:
-                        below[len(cells)] = (down - 1, words)
-                    cells.append(words)
+            down, across = _span(node, "rowspan"), _span(node, "colspan")
+            wanted = len(words) * (down * across - 1)
+            room += 10 * len(words)
+            again = words if wanted <= room else ""
+            room -= wanted if again else 0
+            for position in range(min(across, _MAX_COLUMNS - len(cells))):
+                if down > 1:
+                    below[len(cells)] = (down - 1, again)
+                cells.append(again if position else words)
         _fill(cells, below)
         if any(cells):
             rows.append((header, cells))

@@ -27,12 +27,14 @@ _ASSETS = frozenset(
 )
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+# No pattern may take long for long lines: nothing optional stands between "anything" and the end.
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?$")
+_CLOSING = re.compile(r"(?:^|[ \t])#+$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _NO_PARAGRAPH = re.compile(r"\s*(?:$|[-*+>|#]|\d+[.)]\s|`{3}|~{3})|.*\|")
 _FENCED = re.compile(r"(^ {0,3}(?:`{3,}|~{3,}).*?(?:^ {0,3}(?:`{3,}|~{3,})[ \t]*$|\Z))", flags=re.DOTALL | re.MULTILINE)
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_FRONT_TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
+_FRONT_TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
 
 
 def is_asset(source: str) -> bool:
@@ -89,7 +91,7 @@ def parse_markdown(source: str, text: str) -> Document:
     matter = _FRONT_MATTER.match(text)
     if matter:
         found = _FRONT_TITLE.search(matter[1])
-        title = found[2] if found else ""
+        title = _unquoted(found[1].strip()) if found else ""
         text = text[matter.end() :]
     outline = Outline()
     fence: str | None = None
@@ -101,7 +103,7 @@ def parse_markdown(source: str, text: str) -> Document:
             continue
         heading = _HEADING.match(line) if fence is None else None
         if heading:
-            outline.heading(len(heading[1]), plain(heading[2] or ""))
+            outline.heading(len(heading[1]), plain(_CLOSING.sub("", (heading[2] or "").rstrip()).rstrip()))
         elif fence is None and _UNDERLINE.match(line) and outline.lines and not _NO_PARAGRAPH.match(outline.lines[-1]):
             words = outline.lines.pop()
             outline.heading(1 if "=" in line else 2, plain(words))
@@ -145,6 +147,10 @@ class Outline:
         if text.strip():
             self._sections.append((tuple(words for _, words in self._path), text))
         self.lines = []
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def title_from_name(source: str) -> str:
