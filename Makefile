@@ -29,10 +29,12 @@ lint: $(VENV)/.ready          ## style, types, layers, docs
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs_cli.py --check
 	$(BIN)/python scripts/docs_api.py --check
+	$(BIN)/python scripts/docs_api.py --check
 	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 docs: $(VENV)/.ready          ## the generated reference pages, and the site
 	$(BIN)/python scripts/docs_cli.py
+	$(BIN)/python scripts/docs_api.py
 	$(BIN)/python scripts/docs_api.py
 	$(BIN)/mkdocs build --strict --site-dir build/site
 

@@ -37,6 +37,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop at the end instead of leaving the server running")
     once: bool = parser.parse_args().once
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # so that the server is stopped too
     say("A new project: rondo init support-bot")
     shutil.rmtree(DEMO, ignore_errors=True)
     run("init", "support-bot", "--dir", str(DEMO), cwd=ROOT)
