@@ -23,7 +23,7 @@ from typing import Any
 from openai import OpenAI
 
 ROOT = Path(__file__).parent.parent
-DEMO = ROOT / "demo"
+DEMO = ROOT / "build" / "demo"
 QUESTIONS = (
     "How long do I have to return a bike?",
     "What does express delivery cost?",

@@ -191,6 +191,14 @@ def read(folder: Path) -> ProjectSettings:
     return parse(text, file=str(path))
 
 
+def model_settings(values: Mapping[str, Any], name: str) -> ModelSettings:
+    """A model's table as it was kept. Raises SettingsError."""
+    try:
+        return ModelSettings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, f"the model {name}") from None
+
+
 def nearest(name: str, allowed: Mapping[str, object] | list[str]) -> str:
     """A sentence for errors: the closest allowed name, and all that are allowed."""
     names = sorted(allowed)

@@ -10,7 +10,7 @@ import pytest
 from record_makers import after, entry, make_call, make_score
 from rondo import clock
 from rondo.errors import InvalidRequest
-from rondo.feedback.search import ScoreFilter, export_scores, list_scores, parse_filter, scores_of
+from rondo.feedback.search import ScoreFilter, export_scores, list_scores, parse_filter
 from rondo.records import Call, Score
 from rondo.store.duckdb import DuckDBStore
 
@@ -63,8 +63,6 @@ def test_windows_and_traces(store: DuckDBStore, scores: list[Score]) -> None:
     assert [row.id for row in list_scores(store, "p", window).items] == [scores[2].id, scores[1].id]
     trace = ScoreFilter(trace_id=scores[0].trace_id)
     assert [row.id for row in list_scores(store, "p", trace).items] == [scores[0].id]
-    assert scores_of(store, "p", scores[0].trace_id) == [scores[0]]
-    assert scores_of(store, "r", scores[0].trace_id) == []
 
 
 def test_pages(store: DuckDBStore, scores: list[Score]) -> None:

@@ -59,7 +59,7 @@ def test_a_first_release_is_whole_and_serves_at_once(ready: Catalog, tmp_path: P
     with ready.read() as connection:
         assert store.get_release(connection, "p", "bot", 1) == release
         assert store.list_releases(connection, "p", "bot") == [release]
-        now = traffic.current(connection, "p", "bot")
+        now = store.current_traffic(connection, "p", "bot")
         assert now is not None
         assert (now.action, now.sequence, now.traffic.stable, now.traffic.arms) == ("release", 1, 1, ())
         assert prompt_store.get(connection, "p", "answer", release.manifest["prompt"]["version"]).source == PROMPT
@@ -130,7 +130,7 @@ def test_a_change_is_the_next_release_and_waits_for_traffic(ready: Catalog, tmp_
     assert second.knowledge is not None
     assert second.knowledge.reused == 2
     with ready.read() as connection:
-        now = traffic.current(connection, "p", "bot")
+        now = store.current_traffic(connection, "p", "bot")
         assert now is not None
         assert now.traffic.stable == 1
         assert [each.number for each in store.list_releases(connection, "p", "bot", before=2)] == [1]
@@ -149,7 +149,7 @@ def test_two_apps_and_two_projects_do_not_mix(ready: Catalog, tmp_path: Path) ->
         with pytest.raises(NotFound):
             store.get_release(connection, "q", "bot2", 1)
         assert store.find_release(connection, "q", "bot2", other.release.hash) is None
-        assert traffic.current(connection, "q", "bot2") is None
+        assert store.current_traffic(connection, "q", "bot2") is None
 
 
 def test_an_app_without_knowledge(ready: Catalog, tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_freezing_at_once_gives_consecutive_numbers_and_one_of_each(catalog_url:
     assert sorted(each.release.number for each in made if each.created) == [1, 2, 3]
     assert len({(each.release.number, each.release.hash) for each in made}) == 3
     with catalogs[0].read() as connection:
-        assert len(traffic.history(connection, "p", "bot")) == 1
+        assert len(store.traffic_history(connection, "p", "bot")) == 1
         audit.verify(connection, "p")
     for catalog in catalogs:
         catalog.close()

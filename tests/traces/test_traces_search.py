@@ -17,7 +17,7 @@ from rondo.errors import CorruptData, InvalidRequest, NotFound
 from rondo.records import Call, Chunk
 from rondo.store.duckdb import DuckDBStore
 from rondo.traces.filter import FIELDS, CallFilter, parse_filter
-from rondo.traces.search import export_calls, export_spans, get_call, get_calls, list_calls, tail
+from rondo.traces.search import export_calls, export_spans, get_calls, list_calls, tail
 
 CHUNK = Chunk(number=1, id="c", source="s.md", title="t", heading="h", text="x", score=1.5)
 
@@ -159,7 +159,7 @@ def test_whole_calls(store: DuckDBStore) -> None:
     second = make_call(trace_id=call.trace_id, spans=[])
     put(store, second, call, make_call(project="other", trace_id=call.trace_id))
     assert get_calls(store, "p", call.trace_id) == [call, second]
-    assert get_call(store, "p", call.trace_id) == call
+    assert get_calls(store, "p", call.trace_id)[0] == call
 
 
 def test_only_of_ones_own_project(store: DuckDBStore, calls: list[Call]) -> None:
@@ -176,13 +176,13 @@ def test_a_call_that_a_newer_rondo_wrote_is_told(store: DuckDBStore) -> None:
     payload = json.dumps({**json.loads(entry(call).payload), **odd}).encode()
     put(store, payload)
     with pytest.raises(CorruptData, match="newer Rondo"):
-        get_call(store, "p", call.trace_id)
+        get_calls(store, "p", call.trace_id)
 
 
 @pytest.mark.parametrize("trace_id", ["", "x", "'; --", "A" * 32, "0" * 33])
 def test_what_is_no_trace_id_is_told(store: DuckDBStore, trace_id: str) -> None:
     with pytest.raises(InvalidRequest) as wrong:
-        get_call(store, "p", trace_id)
+        get_calls(store, "p", trace_id)
     assert wrong.value.param == "trace_id"
 
 

@@ -9,11 +9,10 @@ from rondo.control import Connection
 from rondo.errors import InvalidRequest
 from rondo.governance.model import Role
 from rondo.monitoring.overview import shares
-from rondo.prompts import store as prompts
 from rondo.releases import bundle, freeze, store
-from rondo.releases.diff import diff
+from rondo.releases.compare import changes_between
 from rondo.releases.model import Frozen, Release
-from rondo.releases.state import NOTHING
+from rondo.releases.state import NOTHING, standing
 
 
 async def create(asked: Asked) -> Frozen:
@@ -35,18 +34,19 @@ async def create(asked: Asked) -> Frozen:
 
 
 async def list_releases(asked: Asked) -> dict[str, Any]:
-    """The newest hundred releases of an app, newest first, with their state and share."""
+    """Releases of an app, newest first, with their state and share; `before` is a release number."""
     app = asked.path("app")
+    limit = asked.query_number("limit", 100, most=1_000)
+    before = asked.query_number("before", 2**31 - 1, most=2**31 - 1)
 
     def read(connection: Connection) -> list[dict[str, Any]]:
         store.get_app(connection, asked.project, app)
         change = store.current_traffic(connection, asked.project, app)
-        now = shares(change.traffic if change else NOTHING)
-        stable = change.traffic.stable if change else None
-        served = change.traffic.served if change else frozenset()
+        traffic = change.traffic if change else NOTHING
+        now = shares(traffic)
         return [
-            {**_summary(each), "state": state_of(each.number, stable, now, served), "share": now.get(each.number, 0)}
-            for each in store.list_releases(connection, asked.project, app)
+            {**_summary(each), "state": standing(traffic, each.number), "share": now.get(each.number, 0)}
+            for each in store.list_releases(connection, asked.project, app, limit=limit, before=before)
         ]
 
     return {"releases": await asked.control.read(read)}
@@ -65,27 +65,15 @@ async def compare(asked: Asked) -> dict[str, Any]:
     if not before or not after:
         raise InvalidRequest("A diff needs two releases.", remedy="Send `from` and `to`.", param="from")
 
-    def read(connection: Connection) -> list[Any]:
-        old, new = (store.get_release(connection, asked.project, app, number) for number in (before, after))
-        versions = [(each.manifest["prompt"]["name"], each.manifest["prompt"]["version"]) for each in (old, new)]
-        sources = {version: prompts.get(connection, asked.project, name, version).source for name, version in versions}
-        return list(diff(old, new, sources))
-
-    return {"from": before, "to": after, "changes": await asked.control.read(read)}
+    changes = await asked.control.read(
+        lambda connection: changes_between(connection, asked.project, app, before, after)
+    )
+    return {"from": before, "to": after, "changes": changes}
 
 
 async def bundle_body(asked: Asked) -> bytes:
     """The request's body, a zip. Raises TooLarge."""
     return await asked.body_of_at_most(bundle.MAX_BYTES)
-
-
-def state_of(number: int, stable: int | None, now: dict[int, float], served: frozenset[int]) -> str:
-    """`stable`, `candidate` (has a share), `retired` (had traffic), or `ready` (never had any)."""
-    if number == stable:
-        return "stable"
-    if number in now:
-        return "candidate"
-    return "retired" if number in served else "ready"
 
 
 def _summary(release: Release) -> dict[str, Any]:

@@ -20,11 +20,13 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("app", required=False)
+@click.option("--limit", type=click.IntRange(1, 1_000), help="How many at most; 100 by default.")
+@click.option("--before", type=click.IntRange(1), metavar="N", help="Only releases with a lower number.")
 @connected
-async def list_(api: Api, app: str | None) -> None:
+async def list_(api: Api, app: str | None, limit: int | None, before: int | None) -> None:
     """List the releases of APP, newest first, and which of them serve."""
     name = await which(api, app)
-    answer = await api.get(f"/api/apps/{segment(name)}/releases")
+    answer = await api.get(f"/api/apps/{segment(name)}/releases", limit=limit, before=before)
     columns = [
         Column("RELEASE", lambda row: f"{name}#{row['number']}"),
         Column("HASH", lambda row: output.short(row["hash"])),

@@ -10,7 +10,6 @@ from msgspec.structs import asdict
 
 from rondo import clock, ids
 from rondo.errors import InvalidRequest
-from rondo.records import Score
 from rondo.store.base import ExportFormat, RecordStore
 
 MAX_PAGE = 1000
@@ -117,11 +116,6 @@ def list_scores(
     rows = store.query("scores_list", {"project": project, "limit": limit + 1}, conditions)
     items = [ScoreRow(**row) for row in rows[:limit]]
     return ScorePage(items, f"{items[-1].created_at}.{items[-1].id}" if len(rows) > limit else None)
-
-
-def scores_of(store: RecordStore, project: str, trace_id: str) -> list[Score]:
-    """All scores of a trace, oldest first."""
-    return [Score(**row) for row in store.query("scores_by_trace", {"project": project, "trace_id": trace_id})]
 
 
 def export_scores(

@@ -27,7 +27,7 @@ from rondo.providers.registry import Providers, is_direct
 from rondo.releases import manifest, store
 from rondo.releases.model import AppRow, ModelRow, Release
 from rondo.releases.state import layout
-from rondo.settings import ModelSettings
+from rondo.settings import model_settings
 
 OWN_PRICE = "rondo.toml"
 """The price version of calls whose price the project has set itself."""
@@ -73,8 +73,8 @@ class Publisher:
     def _models(self, rows: list[ModelRow]) -> dict[tuple[str, str], ServedModel]:
         models = {}
         for row in rows:
-            spec = manifest.spec(row.name, ModelSettings.model_validate(row.definition))
             try:
+                spec = manifest.spec(row.name, model_settings(row.definition, row.name))
                 models[row.project, row.name] = self._served(row.project, spec)
             except RondoError as error:
                 _log.error("the model %s cannot be served: %s", row.name, error)

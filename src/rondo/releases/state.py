@@ -18,10 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct, structs
 
 from rondo.errors import Conflict, InvalidRequest
+
+Standing = Literal["stable", "candidate", "retired", "ready"]
 
 WHOLE_BP = 10_000
 _LONGEST_PERCENT = 24  # digits that Decimal computes with exactly
@@ -125,6 +128,15 @@ def resume(state: Traffic, action: str, *, stable: int, arms: tuple[Arm, ...], s
     if action == "split":
         return structs.replace(state, arms=arms, salt=salt, served=state.served | {arm.release for arm in arms})
     return _back_to(state, stable) if action == "rollback" else promote(state, stable)
+
+
+def standing(state: Traffic, number: int) -> Standing:
+    """What a release is to its app now: it serves, is tried, has had traffic, or has never had any."""
+    if number == state.stable:
+        return "stable"
+    if any(arm.release == number for arm in state.arms):
+        return "candidate"
+    return "retired" if number in state.served else "ready"
 
 
 def basis_points(percent: object, *, param: str) -> int:

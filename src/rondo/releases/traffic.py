@@ -60,17 +60,6 @@ def first(connection: Connection, release: Release, *, actor: str) -> TrafficCha
     return _write(connection, step, None, state.release(state.NOTHING, release.number))
 
 
-def current(connection: Connection, project: str, app: str) -> TrafficChange | None:
-    """What holds now; None where the app has no release, or does not exist."""
-    return store.current_traffic(connection, project, app)
-
-
-def history(connection: Connection, project: str, app: str) -> list[TrafficChange]:
-    """Every step, newest first. Raises NotFound."""
-    store.get_app(connection, project, app)
-    return store.traffic_history(connection, project, app)[::-1]
-
-
 class _Step(Struct, frozen=True):
     project: str
     app: str

@@ -91,6 +91,8 @@ def _read(name: str, word: str) -> dict[str, object]:
     if name == "status":
         if word in ("ok", "error"):
             return {"failed": word == "error"}
+        if not word.isdigit():
+            raise InvalidRequest(f"'status' is neither ok, error nor a number: {word!r}.", param=name)
         return {name: parse_whole(name, word)}
     if name == "tag":
         key, equals, value = word.partition("=")

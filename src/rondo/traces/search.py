@@ -112,11 +112,6 @@ def get_calls(store: RecordStore, project: str, trace_id: str) -> list[Call]:
     return [_call(row, spans.get(row["span_id"], [])) for row in rows]
 
 
-def get_call(store: RecordStore, project: str, trace_id: str) -> Call:
-    """The first call of a trace: most have one. Raises NotFound, InvalidRequest."""
-    return get_calls(store, project, trace_id)[0]
-
-
 def export_calls(
     store: RecordStore,
     project: str,

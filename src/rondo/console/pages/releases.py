@@ -18,11 +18,11 @@ from rondo.control import Connection
 from rondo.errors import InvalidRequest, NotFound
 from rondo.governance.model import Role
 from rondo.monitoring.overview import DAY_US, shares
-from rondo.prompts import store as prompts
 from rondo.releases import store
-from rondo.releases.diff import Change, diff
+from rondo.releases.compare import changes_between
+from rondo.releases.diff import Change
 from rondo.releases.model import AppRow, Release, TrafficChange
-from rondo.releases.state import NOTHING, Traffic
+from rondo.releases.state import NOTHING, Traffic, standing
 
 _PAGE = 50
 
@@ -76,7 +76,7 @@ async def show_app(visit: Visit) -> Response:
         it=found,
         releases=found.releases[:_PAGE],
         more=found.releases[_PAGE - 1].number if len(found.releases) > _PAGE else None,
-        role_of=lambda number: role_of(found.traffic, number),
+        role_of=lambda number: standing(found.traffic, number),
         now=clock.now_us(),
     )
 
@@ -100,7 +100,7 @@ async def show_release(visit: Visit) -> Response:
         "release.html",
         release=release,
         traffic=now,
-        place=role_of(now, number),
+        place=standing(now, number),
         share=shares(now).get(number),
         touched=touched,
         changes=changes,
@@ -121,27 +121,6 @@ async def compare(visit: Visit) -> Response:
 
     old, new, changes = await visit.control.read(read)
     return visit.page("release_diff.html", app=app, old=old, new=new, changes=changes)
-
-
-def changes_between(connection: Connection, project: str, app: str, before: int, after: int) -> list[Change]:
-    """What differs between two releases, with the text of their prompts. Raises NotFound."""
-    old = store.get_release(connection, project, app, before)
-    new = store.get_release(connection, project, app, after)
-    sources = {}
-    for release in (old, new):
-        prompt = release.manifest["prompt"]
-        found = prompts.get(connection, project, prompt["name"], prompt["version"])
-        sources[prompt["version"]] = found.source
-    return diff(old, new, sources)
-
-
-def role_of(traffic: Traffic, number: int) -> str:
-    """What a release is to its app now."""
-    if number == traffic.stable:
-        return "stable"
-    if any(arm.release == number for arm in traffic.arms):
-        return "candidate"
-    return "retired" if number in traffic.served else "not served yet"
 
 
 def _line(connection: Connection, project: str, name: str) -> AppLine:
