@@ -38,10 +38,14 @@ docs: $(VENV)/.ready          ## the generated reference pages, and the site
 	$(BIN)/python scripts/docs_api.py
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
-bench: $(VENV)/.ready         ## figures of benchmarks/README.md (peers are set up by benchmarks/peers.sh)
+build/docs:                   # real documents for the knowledge benchmark
+	mkdir -p $@
+	cd $@ && apt-get download -qq postgresql-doc-15 && dpkg -x postgresql-doc-15_*.deb .
+
+bench: $(VENV)/.ready build/docs  ## figures of benchmarks/README.md (peers are set up by benchmarks/peers.sh)
 	$(BIN)/python benchmarks/gateway.py
 	$(BIN)/python benchmarks/drain.py
-	$(BIN)/python benchmarks/knowledge.py
+	$(BIN)/python benchmarks/knowledge.py build/docs
 	$(BIN)/python benchmarks/startup.py
 
 lock:                         ## resolve pyproject.toml into requirements.lock
