@@ -47,7 +47,10 @@ GATEWAY = {
 }
 PROBES = {
     "/healthz": ("no key", "`ok`: the process answers."),
-    "/readyz": ("no key", "`ok`, or 503 while the server stops or records do not reach their store."),
+    "/readyz": (
+        "no key",
+        "`ok`, or 503 while the server stops, the journal is full, or records do not reach their store.",
+    ),
     "/metrics": ("viewer", "Numbers for Prometheus; [Operations](../operations.md#metrics) lists them."),
 }
 PLAIN_FILTERS = {"filter_of": CALL_FILTERS, "parse_filter": ScoreFilter.__struct_fields__}

@@ -247,6 +247,7 @@ ENVIRONMENT: dict[str, str] = {
     "RONDO_API_KEY": "Key that commands send.",
     "RONDO_DATA": "Data folder of the server; `.rondo` in the project's folder by default.",
     "RONDO_CATALOG_URL": "Database of the catalog (`postgresql+psycopg://...`); SQLite in the data folder by default.",
+    "NO_COLOR": "Any value: commands print without colours.",
     "RONDO_ADMIN_KEY": "The admin key to create on first start, instead of a generated one.",
     "RONDO_KEY_HOSTS": "Further hosts that keys may be sent to: `VARIABLE=host[:port] ...`.",
     "OPENAI_API_KEY": "Key of the provider `openai`.",

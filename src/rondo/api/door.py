@@ -11,7 +11,7 @@ from starlette.requests import Request
 from rondo import clock
 from rondo.control import ControlPlane
 from rondo.errors import InvalidRequest, TooLarge
-from rondo.gateway.wire import UNREADABLE
+from rondo.gateway.reading import UNREADABLE
 from rondo.governance.model import Grant, Role
 
 MAX_BODY = 1_000_000

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from rondo.errors import UpstreamCut, UpstreamError
+from rondo.gateway.reading import UNREADABLE, read
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import UNREADABLE, text_of
+from rondo.gateway.wire import text_of
 
 
 class _Choice(Struct):
@@ -41,9 +42,9 @@ _embeddings = msgspec.json.Decoder(_Embeddings)
 def read_completion(turn: Turn, body: bytes) -> None:
     """Take a `chat.completion` into the turn. Raises UpstreamError where it is none."""
     try:
-        completion = _completion.decode(body)
+        completion = read(_completion, body)
         messages = [choice.message for choice in completion.choices]
-        first = _message.decode(messages[0]) if messages else None
+        first = read(_message, messages[0]) if messages else None
     except UNREADABLE as error:
         raise _garbage(error) from None
     turn.served_model, turn.usage = completion.model, completion.usage
@@ -55,7 +56,7 @@ def read_completion(turn: Turn, body: bytes) -> None:
 def read_embeddings(turn: Turn, body: bytes) -> None:
     """Take a list of embeddings into the turn; the vectors are not recorded. Raises UpstreamError."""
     try:
-        embeddings = _embeddings.decode(body)
+        embeddings = read(_embeddings, body)
     except UNREADABLE as error:
         raise _garbage(error) from None
     turn.served_model, turn.usage = embeddings.model, embeddings.usage

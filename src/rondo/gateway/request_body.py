@@ -13,12 +13,14 @@ import msgspec
 from msgspec import Raw
 
 from rondo.gateway.plan import ServedRelease
+from rondo.gateway.reading import read
 from rondo.gateway.wire import OWN_FIELDS, ChatRequest, Message, text_of
 from rondo.prompts.render import context_of
 from rondo.providers.base import ModelSpec
 from rondo.records import Chunk
 
 _encode = msgspec.json.Encoder().encode
+_conversation_decoder = msgspec.json.Decoder(list[dict[str, Any]])
 _INCLUDE_USAGE = Raw(b'{"include_usage":true}')
 
 
@@ -78,7 +80,7 @@ def _conversation(request: ChatRequest) -> list[dict[str, Any]]:
     raw = request.fields.get("messages")
     if raw is None:
         return [{"role": m.role, "content": m.content} for m in request.messages]
-    return msgspec.json.decode(raw, type=list[dict[str, Any]])
+    return read(_conversation_decoder, raw)
 
 
 def _with_usage(fields: dict[str, Raw]) -> Any:

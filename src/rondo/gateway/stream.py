@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from rondo.errors import UpstreamCut
-from rondo.gateway.wire import UNREADABLE, text_of
+from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.wire import text_of
 
 DONE = b"data: [DONE]\n\n"
 _MAX_EVENT = 32 * 1024 * 1024
@@ -90,7 +91,7 @@ class StreamedAnswer:
             self.done = True
             return False
         try:
-            parsed = _event.decode(data)
+            parsed = read(_event, data)
         except UNREADABLE:
             raise UpstreamCut("The provider sent an event that is no part of a completion.") from None
         if parsed.error is not None:

@@ -8,9 +8,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from rondo.errors import InvalidRequest, RondoError, UpstreamError
-
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for bytes that are no JSON of the wanted shape, no UTF-8, or nested too deep."""
+from rondo.gateway.reading import UNREADABLE, read
 
 OWN_FIELDS = ("inputs", "session")
 """Request fields that are Rondo's, and go to no provider."""
@@ -145,7 +143,7 @@ def parse_embeddings(body: bytes) -> EmbeddingsRequest:
 def parse_answer(body: bytes) -> AnswerRequest:
     """Raises InvalidRequest, naming the field."""
     try:
-        request = _answer.decode(body)
+        request = read(_answer, body)
     except UNREADABLE as error:
         raise InvalidRequest(f"The request cannot be read: {error}.") from None
     if not request.question and not request.inputs:
@@ -186,7 +184,7 @@ def passes_on(status: int) -> bool:
 
 def _top_level(body: bytes) -> dict[str, Raw]:
     try:
-        fields = _fields.decode(body)
+        fields = read(_fields, body)
         if not body.isascii():
             str(body, "utf-8")  # values that nobody looks into are not decoded, but they are recorded
         return fields
@@ -199,7 +197,7 @@ def _read(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[Any])
     if raw is None:
         raise InvalidRequest(f"`{name}` is missing.", param=name)
     try:
-        return decoder.decode(raw)
+        return read(decoder, raw)
     except UNREADABLE as error:
         raise InvalidRequest(f"`{name}` cannot be read: {error}.", param=name) from None
 

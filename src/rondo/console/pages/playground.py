@@ -6,6 +6,7 @@ It asks the gateway in-process, with the visitor's own grant: the same pipeline,
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from rondo.governance.model import Role
 from rondo.records import Call
 
 _LONGEST = 32_000
+_ERROR = b'data: {"error"'
 
 
 async def show(visit: Visit) -> Response:
@@ -49,18 +51,18 @@ async def stream(visit: Visit) -> Response:
     except RondoError as error:
         return visit.page("fault_part.html", status=status_of(error), error=error)
     assert isinstance(streaming, Streaming)
-    return StreamingResponse(_events(visit, streaming), media_type="text/event-stream")
+    # Begun before the reply is: an answer that nobody began to read would neither be recorded nor let go upstream.
+    first = await anext(streaming.parts)
+    return StreamingResponse(_events(visit, streaming, first), media_type="text/event-stream")
 
 
-async def _events(visit: Visit, streaming: Streaming) -> AsyncIterator[bytes]:
-    parts: Any = streaming.parts
-    failed = False
-    try:
+async def _events(visit: Visit, streaming: Streaming, first: bytes) -> AsyncIterator[bytes]:
+    failed = first.startswith(_ERROR)
+    async with aclosing(streaming.parts) as parts:
+        yield first
         async for part in parts:
-            failed = failed or part.startswith(b'data: {"error"')
+            failed = failed or part.startswith(_ERROR)
             yield part
-    finally:
-        await parts.aclose()
     if not failed:
         call = streaming.turn.call()
         html = render(visit.request, "playground_answer.html", visit.grant, call=call, cited=_cited(call))
