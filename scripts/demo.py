@@ -121,7 +121,7 @@ def ask_real_documentation(client: OpenAI) -> None:
 
 
 def release_split_roll_back(client: OpenAI) -> None:
-    say("A second version: shorter answers. rondo release freezes it, one hash for all of it")
+    say("A second version: fewer passages per answer. rondo release freezes it, one hash for all of it")
     settings = (DEMO / "rondo.toml").read_text()
     (DEMO / "rondo.toml").write_text(settings.replace("top_k = 5", "top_k = 3"))
     print(run("release", "-m", "fewer passages"))

@@ -150,8 +150,10 @@ traffic = Table(
     Column("action", Text, nullable=False),  # release | promote | split | rollback
     Column("reason", Text, nullable=False),
     Column("stable", Integer, nullable=False),
-    Column("arms", Json, nullable=False),  # [{"release", "share_bp"}], shares in basis points
+    Column("arms", Json, nullable=False),  # [{"release", "share_bp", "slots"}], shares in basis points
     Column("salt", Text, nullable=False),
+    Column("history", Json, nullable=False),  # stable releases to go back to, the last one first in line
+    Column("served", Json, nullable=False),  # all releases that ever had traffic
     ForeignKeyConstraint(["project", "app", "stable"], ["releases.project", "releases.app", "releases.number"]),
 )
 

@@ -123,13 +123,6 @@ def rollback(state: Traffic, to: int | None = None) -> Traffic:
     return state if to == state.stable and not state.arms else _back_to(state, to)
 
 
-def resume(state: Traffic, action: str, *, stable: int, arms: tuple[Arm, ...], salt: str) -> Traffic:
-    """The state after a step that was taken before, from what was kept of it: replaying all steps gives the state."""
-    if action == "split":
-        return structs.replace(state, arms=arms, salt=salt, served=state.served | {arm.release for arm in arms})
-    return _back_to(state, stable) if action == "rollback" else promote(state, stable)
-
-
 def standing(state: Traffic, number: int) -> Standing:
     """What a release is to its app now: it serves, is tried, has had traffic, or has never had any."""
     if number == state.stable:

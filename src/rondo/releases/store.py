@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from rondo.catalog.schema import apps, models, releases, traffic
 from rondo.errors import NotFound
 from rondo.releases import manifest as manifests
-from rondo.releases import state
 from rondo.releases.model import AppRow, ModelRow, Release, TrafficChange
-from rondo.releases.state import Arm
+from rondo.releases.state import Arm, Traffic
 from rondo.settings import nearest
 
 
@@ -125,39 +124,18 @@ def list_releases(
 
 def traffic_history(connection: Connection, project: str, app: str) -> list[TrafficChange]:
     """Every change of the app's traffic, oldest first, each with the state it led to."""
-    rows = connection.execute(
-        select(traffic).where(traffic.c.project == project, traffic.c.app == app).order_by(traffic.c.sequence)
-    )
-    changes: list[TrafficChange] = []
-    now = state.NOTHING
-    for row in rows:
-        arms = tuple(
-            Arm(arm["release"], arm["share_bp"], tuple((start, end) for start, end in arm["slots"])) for arm in row.arms
-        )
-        now = state.resume(now, row.action, stable=row.stable, arms=arms, salt=row.salt)
-        changes.append(
-            TrafficChange(
-                project=project,
-                app=app,
-                sequence=row.sequence,
-                at=row.at,
-                actor=row.actor,
-                action=row.action,
-                reason=row.reason,
-                traffic=now,
-            )
-        )
-    return changes
+    rows = connection.execute(_traffic_of(project, app).order_by(traffic.c.sequence))
+    return [_change(row) for row in rows]
 
 
 def current_traffic(connection: Connection, project: str, app: str) -> TrafficChange | None:
     """What holds now; None before the first release."""
-    changes = traffic_history(connection, project, app)
-    return changes[-1] if changes else None
+    row = connection.execute(_traffic_of(project, app).order_by(traffic.c.sequence.desc()).limit(1)).first()
+    return None if row is None else _change(row)
 
 
 def insert_traffic(connection: Connection, change: TrafficChange) -> None:
-    arms = [{"release": arm.release, "share_bp": arm.share_bp, "slots": arm.slots} for arm in change.traffic.arms]
+    now = change.traffic
     connection.execute(
         insert(traffic).values(
             project=change.project,
@@ -167,10 +145,38 @@ def insert_traffic(connection: Connection, change: TrafficChange) -> None:
             actor=change.actor,
             action=change.action,
             reason=change.reason,
-            stable=change.traffic.stable,
-            arms=arms,
-            salt=change.traffic.salt,
+            stable=now.stable,
+            arms=[{"release": arm.release, "share_bp": arm.share_bp, "slots": arm.slots} for arm in now.arms],
+            salt=now.salt,
+            history=now.history,
+            served=sorted(now.served),
         )
+    )
+
+
+def _traffic_of(project: str, app: str) -> Select[Any]:
+    return select(traffic).where(traffic.c.project == project, traffic.c.app == app)
+
+
+def _change(row: Row[Any]) -> TrafficChange:
+    arms = tuple(
+        Arm(arm["release"], arm["share_bp"], tuple((start, end) for start, end in arm["slots"])) for arm in row.arms
+    )
+    return TrafficChange(
+        project=row.project,
+        app=row.app,
+        sequence=row.sequence,
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        reason=row.reason,
+        traffic=Traffic(
+            stable=row.stable,
+            arms=arms,
+            salt=row.salt,
+            history=tuple(row.history),
+            served=frozenset(row.served),
+        ),
     )
 
 

@@ -103,7 +103,7 @@ def _create_traffic() -> None:
         *_big("at"),
         *_text("actor", "action", "reason"),
         *_int("stable"),
-        *_text("arms", "salt"),
+        *_text("arms", "salt", "history", "served"),
         sa.PrimaryKeyConstraint("project", "app", "sequence", name="pk_traffic"),
         sa.ForeignKeyConstraint(
             ["project", "app", "stable"],
