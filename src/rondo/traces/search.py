@@ -24,8 +24,11 @@ T = TypeVar("T")
 
 
 class CallRow(Struct, frozen=True, kw_only=True):
-    """A call in a list. `question` and `answer` are cut to 200 characters; `tokens` and `cost_usd` are None where
-    not known; `feedback` counts the users' scores, `negative_feedback` those against the answer."""
+    """A call in a list.
+
+    `question`, `answer` and `error_message` are cut to 200 characters; `tokens` and `cost_usd` are None where not known;
+    `feedback` counts the users' scores, `negative_feedback` those against the answer.
+    """
 
     trace_id: str
     span_id: str
@@ -43,6 +46,7 @@ class CallRow(Struct, frozen=True, kw_only=True):
     status: int
     failed: bool
     error_code: str | None
+    error_message: str | None
     duration_ms: float
     first_token_ms: float | None
     tokens: int | None
