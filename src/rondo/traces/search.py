@@ -26,8 +26,8 @@ T = TypeVar("T")
 class CallRow(Struct, frozen=True, kw_only=True):
     """A call in a list.
 
-    `question`, `answer` and `error_message` are cut to 200 characters; `tokens` and `cost_usd` are None where not known;
-    `feedback` counts the users' scores, `negative_feedback` those against the answer.
+    `question`, `answer` and `error_message` are cut to 200 characters; `tokens` and `cost_usd` are None where not
+    known; `feedback` counts the users' scores, `negative_feedback` those against the answer.
     """
 
     trace_id: str
