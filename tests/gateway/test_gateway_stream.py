@@ -107,3 +107,11 @@ def test_garbage_and_errors_are_cuts(part: bytes) -> None:
 
 def test_comments_are_passed_over() -> None:
     assert StreamedAnswer().read(b": keep-alive\n\n") is False
+
+
+def test_a_stream_has_ended_when_all_that_was_asked_for_is_finished() -> None:
+    answer = StreamedAnswer(2)
+    answer.read(event({"content": "a"}, "stop"))
+    assert not answer.ended
+    answer.read(event({"content": "b"}, "stop", index=1))
+    assert answer.ended

@@ -107,7 +107,7 @@ class Pipeline:
         self, turn: Turn, request: ChatRequest, reply: Reply, first: bytes, rest: AsyncIterator[bytes]
     ) -> AsyncGenerator[bytes]:
         """The provider's events, unchanged, but for a usage event that the client did not ask for."""
-        answer = StreamedAnswer()
+        answer = StreamedAnswer(request.choices)
         recorded = False
         try:
             async for event in _chain(first, rest):

@@ -44,7 +44,9 @@ _event = msgspec.json.Decoder(_Event)
 class StreamedAnswer:
     """What a stream amounts to so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int = 1) -> None:
+        """`choices` is how many the client asked for."""
+        self._choices = choices
         self.served_model: str | None = None
         self.finish_reason: str | None = None
         self.usage: dict[str, Any] | None = None
@@ -58,8 +60,8 @@ class StreamedAnswer:
 
     @property
     def ended(self) -> bool:
-        """Whether the provider said that it is done, or finished every choice it began."""
-        return self.done or (bool(self._unfinished) and not any(self._unfinished.values()))
+        """Whether the provider said that it is done, or finished every choice that was asked for."""
+        return self.done or (len(self._unfinished) >= self._choices and not any(self._unfinished.values()))
 
     @property
     def text(self) -> str:

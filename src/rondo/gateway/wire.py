@@ -60,10 +60,11 @@ class ClientRequest(Struct, kw_only=True):
 
 
 class ChatRequest(ClientRequest, kw_only=True):
-    """`wants_usage`: the client asked for a usage event at the end of its stream."""
+    """`wants_usage`: the client asked for a usage event at the end of its stream; `choices` is its `n`."""
 
     messages: list[Message]
     wants_usage: bool = False
+    choices: int = 1
 
     @property
     def question(self) -> str:
@@ -94,6 +95,7 @@ class _StreamOptions(Struct):
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _string = msgspec.json.Decoder(str)
 _optional_string = msgspec.json.Decoder(str | None)
+_optional_int = msgspec.json.Decoder(int | None)
 _optional_bool = msgspec.json.Decoder(bool | None)
 _messages = msgspec.json.Decoder(list[Message])
 _tags = msgspec.json.Decoder(dict[str, Any] | None)
@@ -116,6 +118,8 @@ def parse_chat(body: bytes) -> ChatRequest:
     if "stream_options" in fields:
         options = _read(fields, "stream_options", _stream_options)
         request.wants_usage = bool(options and options.include_usage)
+    if "n" in fields:
+        request.choices = _read(fields, "n", _optional_int) or 1
     if "user" in fields:
         request.user = _read(fields, "user", _optional_string)
     if "session" in fields:
