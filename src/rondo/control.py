@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection
+from starlette.requests import Request
 
 from rondo.catalog.engine import Catalog
 from rondo.gateway.endpoint import Gateway
+from rondo.governance.model import Grant
 from rondo.providers.base import ModelSpec
 from rondo.store.base import RecordStore
 from rondo.traces.drain import Drain
 
 T = TypeVar("T")
 
-__all__ = ["Connection", "ControlPlane"]
+__all__ = ["Admitted", "Connection", "ControlPlane"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,3 +55,28 @@ class ControlPlane:
         result = await asyncio.to_thread(work)
         await self.publish()
         return result
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request that a door has let in, and who sent it."""
+
+    control: ControlPlane
+    grant: Grant
+    request: Request
+
+    @property
+    def project(self) -> str:
+        return self.grant.project
+
+    @property
+    def actor(self) -> str:
+        """Who did it, for the audit trail."""
+        return self.grant.name
+
+    def path(self, name: str) -> str:
+        value: str = self.request.path_params[name]
+        return value
+
+    def query(self, name: str) -> str | None:
+        return self.request.query_params.get(name) or None

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from starlette.requests import Request
 
 from rondo import clock
-from rondo.control import ControlPlane
+from rondo.control import Admitted
 from rondo.errors import InvalidRequest, TooLarge
 from rondo.gateway.reading import UNREADABLE
-from rondo.governance.model import Grant, Role
+from rondo.governance.model import Role
 
 MAX_BODY = 1_000_000
 """Bytes of a JSON body."""
@@ -20,32 +19,12 @@ MAX_BODY = 1_000_000
 T = TypeVar("T")
 
 
-class Asked(NamedTuple):
-    """A request that has been let in."""
-
-    control: ControlPlane
-    grant: Grant
-    request: Request
-
-    @property
-    def project(self) -> str:
-        return self.grant.project
-
-    @property
-    def actor(self) -> str:
-        """Who did it, for the audit trail."""
-        return self.grant.name
-
-    def path(self, name: str) -> str:
-        value: str = self.request.path_params[name]
-        return value
+class Asked(Admitted):
+    """A request for JSON."""
 
     def number(self, name: str) -> int:
         """A whole number in the path. Raises InvalidRequest."""
         return whole_number(self.path(name), name)
-
-    def query(self, name: str) -> str | None:
-        return self.request.query_params.get(name) or None
 
     def query_number(self, name: str, default: int, *, least: int = 1, most: int) -> int:
         """A whole number in the query, `least` to `most`. Raises InvalidRequest."""

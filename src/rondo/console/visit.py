@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from rondo.console import charts, formats
-from rondo.control import ControlPlane
+from rondo.control import Admitted
 from rondo.errors import InvalidRequest
 from rondo.governance.model import Grant, Role
 
@@ -39,32 +39,12 @@ def may(grant: Grant | None, role: str) -> bool:
     return grant is not None and grant.role is not None and grant.role.includes(Role(role))
 
 
-class Visit(NamedTuple):
-    """A request that has been let in."""
-
-    control: ControlPlane
-    grant: Grant
-    request: Request
-
-    @property
-    def project(self) -> str:
-        return self.grant.project
-
-    @property
-    def actor(self) -> str:
-        """Who did it, for the audit trail."""
-        return self.grant.name
+class Visit(Admitted):
+    """A request for a page."""
 
     def may(self, role: str) -> bool:
         """Whether the key has this role or a higher one."""
         return may(self.grant, role)
-
-    def path(self, name: str) -> str:
-        value: str = self.request.path_params[name]
-        return value
-
-    def query(self, name: str) -> str | None:
-        return self.request.query_params.get(name) or None
 
     @property
     def is_partial(self) -> bool:
