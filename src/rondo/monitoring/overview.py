@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from rondo.monitoring.goals import GoalStatus, standing
 from rondo.releases import store as releases
-from rondo.releases.state import NOTHING, Traffic
+from rondo.releases.state import NOTHING, WHOLE_BP, Traffic
 from rondo.store.base import RecordStore
 
 DAY_US = 86_400_000_000
@@ -84,6 +84,6 @@ def shares(traffic: Traffic) -> dict[int, float]:
     """Percent of the traffic that each release has now; releases without any are left out."""
     if traffic.stable is None:
         return {}
+    rest_bp = WHOLE_BP - sum(arm.share_bp for arm in traffic.arms)  # whole numbers: sums of percents leave crumbs
     percents = {arm.release: arm.share_bp / 100 for arm in traffic.arms}
-    rest = 100 - sum(percents.values())
-    return {traffic.stable: rest, **percents} if rest else percents
+    return {traffic.stable: rest_bp / 100, **percents} if rest_bp else percents
