@@ -41,6 +41,11 @@ class RondoError(Exception):
         return f"{self.message} {self.remedy}" if self.remedy else self.message
 
 
+def unexpected() -> RondoError:
+    """What a caller is told of a fault of our own; whoever makes it has logged the rest."""
+    return RondoError("Something went wrong inside Rondo.", remedy="The server's log has the details.")
+
+
 class SettingsError(RondoError):
     """A project file is wrong. `file` is the path as the user knows it, `param` the dotted key."""
 

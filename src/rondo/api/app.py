@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from rondo.api import apps, calls, feedback, keys, knowledge, models, probes, prompts, releases, status
 from rondo.api.door import Asked, Door
 from rondo.control import ControlPlane
-from rondo.errors import InvalidRequest, NotFound, RondoError
+from rondo.errors import InvalidRequest, NotFound, RondoError, unexpected
 from rondo.gateway.endpoint import authenticate
 from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
@@ -50,7 +50,7 @@ def _route(control: ControlPlane, door: Door) -> Route:
             return Response(error_body(error), status_of(error), media_type="application/json")
         except Exception:
             _log.exception("unexpected error on %s", request.url.path)
-            fault = RondoError("Something went wrong inside Rondo.", remedy="The server's log has the details.")
+            fault = unexpected()
             return Response(error_body(fault), 500, media_type="application/json")
         if isinstance(result, Response):
             return result

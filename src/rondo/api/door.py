@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from rondo import clock
 from rondo.control import Admitted
 from rondo.errors import InvalidRequest, TooLarge
 from rondo.gateway.reading import UNREADABLE
@@ -72,13 +71,3 @@ def whole_number(text: str, name: str) -> int:
         return int(text)
     except ValueError:
         raise InvalidRequest(f"`{name}` must be a whole number, not {text!r:.60}.", param=name) from None
-
-
-def moment(text: str, name: str) -> int:
-    """Microseconds of a time as `clock.parse_time` reads it. Raises InvalidRequest."""
-    try:
-        return clock.parse_time(text)
-    except (ValueError, OverflowError):
-        raise InvalidRequest(
-            f"`{name}` is not a time: {text!r:.60}.", remedy="Use 15m, 24h, 7d or 2026-11-21T10:00:00Z.", param=name
-        ) from None

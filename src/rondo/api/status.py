@@ -6,17 +6,18 @@ import asyncio
 from typing import Any
 
 from rondo import clock
-from rondo.api.door import Asked, Door, moment
+from rondo.api.door import Asked, Door
 from rondo.governance.model import Role
 from rondo.monitoring.health import checks
 from rondo.monitoring.overview import overview, serving
+from rondo.traces.filter import parse_time
 
 
 async def status(asked: Asked) -> dict[str, Any]:
     """What serves whom, how the goals stand, and where the records are."""
     control, project = asked.control, asked.project
     until = clock.now_us()
-    since = moment(asked.query("since") or "24h", "since")
+    since = parse_time("since", asked.query("since") or "24h")
     apps = await control.read(lambda connection: serving(connection, project))
     view = await asyncio.to_thread(overview, control.records, project, apps, since=since, until=until)
     drain = await asyncio.to_thread(control.drain.status)

@@ -32,7 +32,7 @@ from rondo.console.pages import (
 from rondo.console.shield import Shield, require_our_page
 from rondo.console.visit import Page, Visit, go, render
 from rondo.control import ControlPlane
-from rondo.errors import Forbidden, InvalidRequest, NotFound, RondoError
+from rondo.errors import Forbidden, InvalidRequest, NotFound, RondoError, unexpected
 from rondo.gateway.wire import status_of
 from rondo.governance.admit import require
 from rondo.governance.model import Grant
@@ -83,7 +83,7 @@ def _route(control: ControlPlane, door: sign_in.SignIn, page: Page) -> Route:
             raise
         except Exception:
             _log.exception("unexpected error on %s", request.url.path)
-            fault = RondoError("Something went wrong inside Rondo.", remedy="The server's log has the details.")
+            fault = unexpected()
             return _fault(request, grant, fault)
 
     return Route(page.path, endpoint, methods=[page.method], name=f"{page.method} {page.path}")

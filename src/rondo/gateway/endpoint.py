@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rondo.errors import Forbidden, NotFound, RondoError, TooLarge, Unauthorized, UpstreamError
+from rondo.errors import Forbidden, NotFound, RondoError, TooLarge, Unauthorized, UpstreamError, unexpected
 from rondo.feedback.scores import parse_feedback
 from rondo.gateway import request_body
 from rondo.gateway.answer import answer_body, passages
@@ -46,8 +46,13 @@ _CORS: Headers = [
 ]
 
 
+def is_gateways(path: str) -> bool:
+    """Whether a path is the gateway's to answer; the control plane has the others."""
+    return path.startswith("/v1/")
+
+
 class Gateway:
-    """An ASGI application for everything under `/v1/`."""
+    """An ASGI application for the paths that are its own."""
 
     def __init__(self, plan: Plan, journal: Journal, *, max_body_bytes: int) -> None:
         self.plan = plan
@@ -80,8 +85,7 @@ class Gateway:
                 reply = _refusal(scope, error)
             except Exception:
                 _log.exception("unexpected error on %s", scope["path"])
-                fault = RondoError("Something went wrong inside Rondo.", remedy="The server's log has the details.")
-                reply = _refusal(scope, fault)
+                reply = _refusal(scope, unexpected())
             await reply.send(send)
         except asyncio.CancelledError:
             # Nobody is left to answer. A cancellation that is not the client's doing (shutdown) goes on its way.

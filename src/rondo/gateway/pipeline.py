@@ -14,7 +14,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-from rondo.errors import InvalidRequest, RondoError, UpstreamCut, UpstreamError
+from rondo.errors import InvalidRequest, RondoError, UpstreamCut, UpstreamError, unexpected
 from rondo.gateway import request_body
 from rondo.gateway.choose import choose
 from rondo.gateway.completion import read_completion, read_embeddings
@@ -254,7 +254,7 @@ def _fault(error: Exception) -> RondoError:
     if isinstance(error, RondoError):
         return error
     _log.error("unexpected error in a call", exc_info=error)
-    return RondoError("Something went wrong inside Rondo.", remedy="The server's log has the details.")
+    return unexpected()
 
 
 def _take_stream(turn: Turn, answer: StreamedAnswer) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from rondo.gateway.endpoint import Gateway, Receive, Scope, Send
+from rondo.gateway.endpoint import Gateway, Receive, Scope, Send, is_gateways
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -27,7 +27,7 @@ class Front:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        if path.startswith("/v1/"):
+        if is_gateways(path):
             await self._gateway(scope, receive, send)
         elif path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics"):
             await self._api(scope, receive, send)

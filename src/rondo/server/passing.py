@@ -9,7 +9,7 @@ import aiohttp
 from yarl import URL
 
 from rondo.errors import Unavailable
-from rondo.gateway.endpoint import Gateway, Receive, Scope, Send
+from rondo.gateway.endpoint import Gateway, Receive, Scope, Send, is_gateways
 from rondo.gateway.wire import error_body
 
 _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"))
@@ -65,7 +65,7 @@ class WorkerFront:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        own = scope["path"].startswith("/v1/")
+        own = is_gateways(scope["path"])
         await (self._gateway if own else self._control)(scope, receive, send)
 
 

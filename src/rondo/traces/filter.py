@@ -108,7 +108,7 @@ def parse_time(name: str, word: str) -> int:
         return clock.parse_time(word)
     except (ValueError, OverflowError):
         raise InvalidRequest(
-            f"{name!r} is not a time: {word!r}.",
+            f"{name!r} is not a time: {word!r:.60}.",
             remedy="Write it as 15m, 24h, 7d (ago), or 2026-11-21T10:00:00Z.",
             param=name,
         ) from None
