@@ -27,7 +27,7 @@ from rondo.knowledge.index import build, read_passages
 from rondo.knowledge.parse import HTML, MARKDOWN, TEXT, parse
 from rondo.knowledge.search import open_index
 from rondo.providers.quoting import quotes
-from rondo.settings import KnowledgeSettings
+from rondo.settings.tables import KnowledgeSettings
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 
 from rondo.cli.main import COMMANDS, SECTIONS, main
-from rondo.cli.settings import Key, file_keys
-from rondo.settings import ENVIRONMENT, ProjectSettings
+from rondo.cli.settings import Key, file_keys, file_tables
+from rondo.settings.environment import ENVIRONMENT
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 COMMON = ("url", "key", "data", "wants_json")
@@ -97,7 +97,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "<!-- Made by scripts/docs_cli.py from src/rondo/settings.py; change that file, not this page. -->",
+        "<!-- Made by scripts/docs_cli.py from src/rondo/settings/tables.py; change that file, not this page. -->",
         "",
         "`rondo.toml` describes one app. The environment holds only secrets and addresses. `rondo settings` prints "
         "these tables, and `rondo check` says what is wrong with a folder.",
@@ -112,22 +112,11 @@ def settings_page() -> str:
         "",
         "## rondo.toml",
     ]
-    for table in dict.fromkeys(key.table for key in keys):
-        lines += ["", f"### `{table}`", "", *table_summary(table)]
+    for table, model in file_tables():
+        lines += ["", f"### `{table}`", "", inspect.cleandoc(model.__doc__ or "").split("\n\n")[0], ""]
         lines += ["| key | type | default | what it is |", "|---|---|---|---|"]
         lines += [key_row(key) for key in keys if key.table == table]
     return "\n".join(lines) + "\n"
-
-
-def table_summary(table: str) -> Iterator[str]:
-    """The first paragraph of the model's docstring."""
-    name = table.strip("[]").split(".")
-    annotation = ProjectSettings.model_fields[name[0]].annotation
-    model = next(each for each in (*getattr(annotation, "__args__", ()), annotation) if hasattr(each, "model_fields"))
-    if len(name) > 2:
-        field = model.model_fields[name[2]].annotation
-        model = next(each for each in (*getattr(field, "__args__", ()), field) if hasattr(each, "model_fields"))
-    yield from (inspect.cleandoc(model.__doc__ or "").split("\n\n")[0], "")
 
 
 def key_row(key: Key) -> str:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from rondo.cli import connect
 from rondo.cli.client import Api
 from rondo.cli.main import main
-from rondo.settings import ENVIRONMENT
+from rondo.settings.environment import ENVIRONMENT
 
 Answers = dict[str, Any]
 

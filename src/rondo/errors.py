@@ -9,6 +9,9 @@
     ├── Unauthorized           no key, or not a valid one
     ├── Forbidden              a valid key that may not do this
     ├── Unavailable            we cannot serve right now (journal full, shutting down)
+    │   └── Overloaded         too many calls wait for this model already
+    ├── RateLimited            a limit of requests, tokens or concurrent calls is reached
+    │   └── BudgetExceeded     this call could cost more than is left of a budget
     ├── UpstreamError          a model provider failed
     │   ├── UpstreamTimeout
     │   ├── UpstreamUnreachable
@@ -25,11 +28,12 @@ from __future__ import annotations
 class RondoError(Exception):
     """`message` says what is wrong, `remedy` what to do; `param` names the offending field where there is one.
 
-    `trace_id` is set once the failed call has been recorded.
+    `trace_id` is set once the failed call has been recorded; `retry_after` is in how many seconds it may go well.
     """
 
     code = "internal_error"
     trace_id: str | None = None
+    retry_after: int | None = None
 
     def __init__(self, message: str, *, remedy: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
@@ -83,6 +87,25 @@ class Forbidden(RondoError):
 
 class Unavailable(RondoError):
     code = "unavailable"
+    retry_after = 1
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+
+
+class RateLimited(RondoError):
+    """`retry_after` is when the limit that was reached has room again."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: int, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class BudgetExceeded(RateLimited):
+    code = "budget_exceeded"
 
 
 class UpstreamError(RondoError):

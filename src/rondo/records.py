@@ -15,6 +15,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+Wire = Literal["chat", "responses", "messages", "completions", "embeddings", "answer"]
+"""The formats in which clients ask; `answer` is Rondo's own."""
+
 ScoreKind = Literal["user", "human", "judge", "code", "outcome"]
 
 
@@ -57,13 +60,28 @@ class Chunk(Struct, frozen=True, kw_only=True):
     score: float
 
 
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What a guard said of a text: never the text itself. `found` counts what was found, by kind."""
+
+    guard: str
+    stage: Literal["input", "output"]
+    action: Literal["flag", "redact", "route", "block"]
+    found: dict[str, int]
+    note: str | None = None
+    duration_ms: float = 0.0
+
+
 class Call(Struct, frozen=True, kw_only=True):
     """One answered (or refused) request at the gateway: one wide, immutable row.
 
     `input`, `output` and `params` are JSON as the wire had them: the client's messages (or embedding input), the
     assistant's message (choices where there are several), and the request's other fields. `question` and `answer`
     are their plain text, for lists and search. `rendered` is the JSON of the messages the model really got, where
-    an app's prompt made them.
+    an app's prompt made them. All of it is as guards left it.
+
+    `arm` is `live`, or `shadow` for a copy of `shadow_of` (a trace) whose answer nobody saw. `rule` is the condition
+    that chose the models. `cache` tells by what a cached answer was found, `saved_usd` what it cost when it was made.
+    `charged_usd` is what budgets were charged: the cost, or, where that stayed unknown, the most it can have been.
     """
 
     trace_id: str
@@ -71,7 +89,7 @@ class Call(Struct, frozen=True, kw_only=True):
     parent_span_id: str | None = None
     project: str
     key_id: str
-    wire: Literal["chat", "embeddings", "answer"]
+    wire: Wire
     started_at: int
     duration_ms: float
     first_token_ms: float | None = None
@@ -116,6 +134,14 @@ class Call(Struct, frozen=True, kw_only=True):
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
     price_version: str | None = None
+
+    arm: Literal["live", "shadow"] = "live"
+    shadow_of: str | None = None
+    rule: str | None = None
+    guards: list[Verdict] = []
+    cache: Literal["exact", "semantic"] | None = None
+    saved_usd: float | None = None
+    charged_usd: float | None = None
 
     spans: list[Span] = []
 

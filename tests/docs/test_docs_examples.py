@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 import click
 import pytest
 
-import rondo.settings
+import rondo
 from rondo.cli.main import COMMANDS, main
 from rondo.prompts.source import parse_prompt
+from rondo.settings.project import parse
+from rondo.settings.tables import ProjectSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-TEMPLATE = Path(rondo.settings.__file__).parent / "templates" / "support-bot"
+TEMPLATE = Path(rondo.__file__).parent / "templates" / "support-bot"
 
 _FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>[a-z]*)\n(?P<text>.*?)^(?P=fence)$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(rondo(?: [^`\n]+)?)`")
@@ -76,10 +78,10 @@ def test_settings_parse(example: Example) -> None:
     """A block that names the app is a whole file; any other is a part, to be put into the template's file."""
     values = tomllib.loads(example.text)
     if "name" in values.get("app", {}):
-        rondo.settings.parse(example.text)
+        parse(example.text)
         return
     whole = merged(tomllib.loads((TEMPLATE / "rondo.toml").read_text(encoding="utf-8")), values)
-    rondo.settings.ProjectSettings.model_validate(whole)
+    ProjectSettings.model_validate(whole)
 
 
 @pytest.mark.parametrize("example", examples("markdown"))

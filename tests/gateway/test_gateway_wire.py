@@ -23,7 +23,9 @@ json_values = st.recursive(
     max_leaves=8,
 )
 names = st.text(min_size=1).filter(
-    lambda name: name not in ("model", "messages", "inputs", "session", "stream", "stream_options", "user", "metadata")
+    lambda name: (
+        name not in ("model", "messages", "inputs", "session", "stream", "stream_options", "user", "metadata", "n")
+    )
 )
 
 

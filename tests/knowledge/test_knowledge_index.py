@@ -15,7 +15,7 @@ from rondo.knowledge import index
 from rondo.knowledge.model import Document, IndexVersion
 from rondo.knowledge.parse import parse
 from rondo.knowledge.search import open_index
-from rondo.settings import KnowledgeSettings
+from rondo.settings.tables import KnowledgeSettings
 
 SETTINGS = KnowledgeSettings(sources=["docs"])
 DOCUMENTS = {

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from rondo import settings
+import rondo
 from rondo.knowledge.index import build
 from rondo.knowledge.search import open_index
 from rondo.providers.quoting import quotes
+from rondo.settings.project import parse as parse_settings
 
-TEMPLATE = Path(settings.__file__).parent / "templates" / "support-bot"
+TEMPLATE = Path(rondo.__file__).parent / "templates" / "support-bot"
 
 
 def measure(root: Path) -> dict[str, float]:
     """Shares of the answerable and the unanswerable questions that are dealt with rightly."""
-    knowledge = settings.parse((TEMPLATE / "rondo.toml").read_text("utf-8")).knowledge["handbook"]
+    knowledge = parse_settings((TEMPLATE / "rondo.toml").read_text("utf-8")).knowledge["handbook"]
     files = sorted(path for path in (TEMPLATE / "knowledge").rglob("*") if path.is_file())
     documents = {path.relative_to(TEMPLATE).as_posix(): path.read_bytes() for path in files}
     index = open_index(root, build(documents, knowledge, root, name="handbook").version)

@@ -12,7 +12,7 @@ from rondo.providers.registry import Providers
 from rondo.providers.upstream import Upstream
 from rondo.releases import store
 from rondo.releases.publish import OWN_PRICE, Publisher
-from rondo.settings import ModelSettings
+from rondo.settings.tables import ModelSettings
 
 OWN = {"input": 1.0, "output": 2.0}
 

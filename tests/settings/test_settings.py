@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondo.errors import SettingsError
-from rondo.settings import ENVIRONMENT, environment, parse, read
+from rondo.settings.environment import ENVIRONMENT, environment
+from rondo.settings.project import parse, read
 
 GOOD = (files("rondo") / "templates" / "support-bot" / "rondo.toml").read_text(encoding="utf-8")
 

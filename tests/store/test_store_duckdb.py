@@ -50,7 +50,7 @@ def test_every_field_comes_back(store: DuckDBStore) -> None:
     (row,) = store.query("calls_by_trace", {"project": "p", "trace_id": call.trace_id})
     expected = msgspec.to_builtins(call)
     spans = expected.pop("spans")
-    row["chunks"] = json.loads(row["chunks"])
+    row["chunks"], row["guards"] = json.loads(row["chunks"]), json.loads(row["guards"])
     assert row == expected
     stored = store.query("spans_by_trace", {"project": "p", "trace_id": call.trace_id})
     assert stored == [{**spans[0], "call_span_id": call.span_id}]

@@ -13,7 +13,9 @@ import click
 
 from rondo.cli import output
 from rondo.errors import InvalidRequest, RondoError, SettingsError
-from rondo.settings import FILE, ModelSettings, ProjectSettings, environment, nearest, read
+from rondo.settings.environment import environment
+from rondo.settings.project import FILE, read
+from rondo.settings.tables import ModelSettings, ProjectSettings, nearest
 
 
 class Finding(NamedTuple):

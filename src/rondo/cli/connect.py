@@ -22,7 +22,7 @@ import click
 
 from rondo.cli.client import Api, over_asgi, over_network
 from rondo.errors import Conflict, NotFound, SettingsError, Unauthorized, Unavailable
-from rondo.settings import environment
+from rondo.settings.environment import environment
 
 DATA = ".rondo"
 _WAIT_S = 5.0

@@ -13,7 +13,7 @@ from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
 from rondo.cli.output import Column
 from rondo.errors import NotFound
-from rondo.settings import nearest
+from rondo.settings.tables import nearest
 
 
 @click.group("knowledge")

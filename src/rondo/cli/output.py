@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import click
 
 from rondo import clock
-from rondo.settings import environment
+from rondo.settings.environment import environment
 
 Row = Mapping[str, Any]
 Colour = Literal["green", "red", "yellow", "cyan", "bright_black"]

@@ -16,7 +16,9 @@ from pydantic_core import PydanticUndefined
 
 from rondo.cli import output
 from rondo.cli.output import Column
-from rondo.settings import ENVIRONMENT, FILE, ProjectSettings, environment
+from rondo.settings.environment import ENVIRONMENT, environment
+from rondo.settings.project import FILE
+from rondo.settings.tables import ProjectSettings
 
 
 class Key(NamedTuple):
@@ -50,8 +52,8 @@ def command(wants_json: bool) -> None:
         Column("WHAT IT IS", "sentence"),
     ]
     output.table(variables, columns, none="There are none.")
-    tables = {key.table: [each for each in file_keys() if each.table == key.table] for key in file_keys()}
-    for table, members in tables.items():
+    for table, _ in file_tables():
+        members = [key for key in file_keys() if key.table == table]
         output.heading(f"{FILE} {table}")
         output.facts(((key.key, f"{key.sentence} ({key.kind}, {_optional(key)})") for key in members), indent=2)
 
@@ -62,29 +64,31 @@ def _optional(key: Key) -> str:
     return "optional" if key.default == "not set" else f"default {key.default}"
 
 
+def file_tables(parent: str = "", model: type[BaseModel] = ProjectSettings) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every table of `rondo.toml` as it is written there (`[app]`, `[[goals]]`, `[models.NAME]`), and its model."""
+    for name, field in model.model_fields.items():
+        inner = _table_in(field.annotation)
+        if inner is None:
+            continue
+        path = f"{parent}{name}"
+        if get_origin(field.annotation) is dict:
+            path += ".NAME"
+        yield f"[[{path}]]" if get_origin(field.annotation) is list else f"[{path}]", inner
+        yield from file_tables(f"{path}.", inner)
+
+
 def file_keys() -> Iterator[Key]:
     """The keys of `rondo.toml`, table by table, in the order of the models."""
-    for name, field in ProjectSettings.model_fields.items():
-        table, model = _table(name, field.annotation)
-        yield from _keys(table, model)
+    for table, model in file_tables():
+        for name, field in model.model_fields.items():
+            yield Key(table, name, kind_of(field.annotation), _default(field), field.description or "")
 
 
-def _table(name: str, annotation: Any) -> tuple[str, type[BaseModel]]:
-    """How a table is written in TOML, and its model: `[app]`, `[[goals]]`, `[models.NAME]`."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is list:
-        return f"[[{name}]]", arguments[0]
-    if origin is dict:
-        return f"[{name}.NAME]", arguments[1]
-    return f"[{name}]", annotation
-
-
-def _keys(table: str, model: type[BaseModel]) -> Iterator[Key]:
-    for name, field in model.model_fields.items():
-        inner = [each for each in (field.annotation, *get_args(field.annotation)) if _is_table(each)]
-        yield Key(table, name, kind_of(field.annotation), _default(field), field.description or "")
-        for each in inner:
-            yield from _keys(f"{table[:-1]}.{name}]", each)
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    if _is_table(annotation):
+        found: type[BaseModel] = annotation
+        return found
+    return next((table for each in get_args(annotation) if (table := _table_in(each)) is not None), None)
 
 
 def _is_table(annotation: Any) -> bool:

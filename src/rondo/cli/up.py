@@ -9,7 +9,8 @@ import click
 
 from rondo.cli.connect import DATA
 from rondo.errors import SettingsError
-from rondo.settings import FILE, environment
+from rondo.settings.environment import environment
+from rondo.settings.project import FILE
 
 
 @click.command("up")

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rondo.errors import Forbidden, NotFound, RondoError, TooLarge, Unauthorized, UpstreamError, unexpected
+from rondo.errors import Forbidden, NotFound, RondoError, TooLarge, Unauthorized, unexpected
 from rondo.feedback.scores import parse_feedback
 from rondo.gateway import request_body
 from rondo.gateway.answer import answer_body, passages
@@ -261,9 +261,8 @@ def _refusal(scope: Scope, error: RondoError) -> _Whole:
     headers: Headers = [_JSON]
     if error.trace_id is not None:
         headers.append((b"x-rondo-trace-id", error.trace_id.encode()))
-    wait = error.retry_after if isinstance(error, UpstreamError) else 1 if error.code == "unavailable" else None
-    if wait is not None:
-        headers.append((b"retry-after", str(wait).encode()))
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
     if scope["path"] == "/v1/feedback":
         headers += _CORS
     return _Whole(status_of(error), error_body(error), headers)

@@ -22,12 +22,12 @@ from rondo.gateway.plan import Plan, ServedModel, ServedRelease
 from rondo.gateway.retry import first_answer
 from rondo.gateway.stream import DONE, StreamedAnswer, events
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import KEY_REFUSED, ChatRequest, EmbeddingsRequest, WireName, error_body
+from rondo.gateway.wire import KEY_REFUSED, ChatRequest, EmbeddingsRequest, error_body
 from rondo.governance.model import Grant
 from rondo.journal.append import Journal
 from rondo.journal.segment import Kind
 from rondo.providers.base import ProviderRequest, Reply
-from rondo.records import Call, Chunk, to_json
+from rondo.records import Call, Chunk, Wire, to_json
 
 _log = logging.getLogger("rondo.gateway")
 _encode = msgspec.json.Encoder().encode
@@ -60,7 +60,7 @@ class Pipeline:
         grant: Grant,
         request: ChatRequest,
         *,
-        wire: WireName = "chat",
+        wire: Wire = "chat",
         context: Sequence[Chunk] | None = None,
     ) -> Answered | Streaming:
         """Answer a chat request. `context` takes the place of retrieval. Raises RondoError, recorded."""

@@ -10,9 +10,9 @@ from msgspec import Raw
 from rondo import clock, ids
 from rondo.errors import RondoError
 from rondo.gateway.plan import ServedModel, ServedRelease
-from rondo.gateway.wire import ClientRequest, WireName, status_of
+from rondo.gateway.wire import ClientRequest, status_of
 from rondo.governance.model import Grant
-from rondo.records import Call, Chunk, Span
+from rondo.records import Call, Chunk, Span, Wire
 from rondo.traces.cost import cost_usd, is_counted, usage_from
 
 CLIENT_CLOSED = 499
@@ -24,7 +24,7 @@ _NOT_PARAMS = frozenset(("model", "messages", "input", "stream", "inputs", "sess
 class Turn:
     """Filled in step by step by the pipeline; `call` makes the record."""
 
-    def __init__(self, grant: Grant, wire: WireName, request: ClientRequest) -> None:
+    def __init__(self, grant: Grant, wire: Wire, request: ClientRequest) -> None:
         self.grant = grant
         self.wire = wire
         self.request = request

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -22,6 +22,9 @@ STATUS: dict[str, int] = {
     "not_found": 404,
     "conflict": 409,
     "unavailable": 503,
+    "overloaded": 503,
+    "rate_limited": 429,
+    "budget_exceeded": 429,
     "upstream_error": 502,
     "upstream_timeout": 504,
     "upstream_unreachable": 502,
@@ -60,11 +63,17 @@ class ClientRequest(Struct, kw_only=True):
 
 
 class ChatRequest(ClientRequest, kw_only=True):
-    """`wants_usage`: the client asked for a usage event at the end of its stream; `choices` is its `n`."""
+    """`wants_usage`: the client asked for a usage event at the end of its stream; `choices` is its `n`.
+
+    `extended`: the messages hold fields that only some providers know. `echo` is what the client's own wire needs back
+    in its answer, as JSON (the request's own fields in Responses, say).
+    """
 
     messages: list[Message]
     wants_usage: bool = False
     choices: int = 1
+    extended: bool = False
+    echo: bytes = b""
 
     @property
     def question(self) -> str:
@@ -208,6 +217,3 @@ def _read(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[Any])
 
 def _as_tags(metadata: dict[str, Any] | None) -> dict[str, str]:
     return {key: value if isinstance(value, str) else str(value) for key, value in (metadata or {}).items()}
-
-
-WireName = Literal["chat", "embeddings", "answer"]

@@ -31,7 +31,7 @@ from rondo.knowledge.model import DocumentEntry, IndexVersion, Manifest, Passage
 from rondo.knowledge.parse import is_asset, parse
 
 if TYPE_CHECKING:  # the gateway opens indexes, and needs no settings for it
-    from rondo.settings import KnowledgeSettings
+    from rondo.settings.tables import KnowledgeSettings
 
 FORMAT = 1  # of the directory, and of everything that decides what chunks a document becomes
 

@@ -10,11 +10,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from rondo.records import Chunk
 
 Path = Literal["/chat/completions", "/embeddings"]
+
+
+class Deployment(Struct, frozen=True, kw_only=True):
+    """One address of a model that has several; None is what the model itself has. `weight` is its share of calls."""
+
+    base_url: str | None = None
+    model: str | None = None
+    api_key_env: str | None = None
+    region: str | None = None
+    weight: float = 1.0
+
+
+_PLACE = ("base_url", "model", "api_key_env", "region")
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
@@ -30,17 +44,35 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     query: dict[str, str] = {}
     params: dict[str, Any] = {}
     timeout_s: float = 120.0
+    region: str | None = None
+    first_token_timeout_s: float | None = None
+    try_timeout_s: float | None = None
+    retries: int = 1
+    max_concurrent: int | None = None
+    queue: int = 100
+    queue_timeout_s: float = 10.0
+    hedge_after_s: float | None = None
+    balance: Literal["weighted", "least_busy"] = "weighted"
+    deployments: tuple[Deployment, ...] = ()
+    max_output_tokens: int | None = None
+
+    def at(self, deployment: Deployment) -> ModelSpec:
+        """This model at one of its addresses."""
+        changes = {name: value for name in _PLACE if (value := getattr(deployment, name)) is not None}
+        return msgspec.structs.replace(self, deployments=(), **changes)
 
 
 class ProviderRequest(Struct, frozen=True, kw_only=True):
     """`body` is the whole JSON request for `path`, with the provider's own model id in it.
 
-    The other fields are what a provider without a model needs to answer.
+    `extended`: the messages may hold what only some providers know (see docs/design.md, "The dialect inside").
+    The fields from `question` on are what a provider without a model needs to answer.
     """
 
     path: Path
     body: bytes
     stream: bool = False
+    extended: bool = False
     question: str = ""
     chunks: tuple[Chunk, ...] = ()
     hand_over: str = ""

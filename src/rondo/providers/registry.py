@@ -10,7 +10,8 @@ from rondo.providers.extractive import Extractive
 from rondo.providers.openai import PRESETS, OpenAICompatible
 from rondo.providers.scripted import Scripted
 from rondo.providers.upstream import Upstream
-from rondo.settings import environment, nearest
+from rondo.settings.environment import environment
+from rondo.settings.tables import nearest
 
 LOCAL: dict[str, str] = {
     "extractive": "No LLM: quotes the best sentences of the passages, or hands over to a person.",

@@ -17,11 +17,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from rondo import settings as project_settings
 from rondo.errors import InvalidRequest, SettingsError
 from rondo.knowledge.parse import HTML, MARKDOWN, TEXT, is_asset
 from rondo.releases.model import Bundle
-from rondo.settings import FILE, ProjectSettings
+from rondo.settings import project as project_settings
+from rondo.settings.project import FILE
+from rondo.settings.tables import ProjectSettings
 
 MAX_BYTES = 200_000_000
 MAX_FILES = 20_000

@@ -30,7 +30,7 @@ from rondo.releases import bundle as bundles
 from rondo.releases import manifest as manifests
 from rondo.releases import store, traffic
 from rondo.releases.model import Bundle, Frozen, Release
-from rondo.settings import ProjectSettings
+from rondo.settings.tables import ProjectSettings
 
 
 def freeze(

@@ -18,9 +18,14 @@ import msgspec
 from rondo.catalog.text import canonical_json
 from rondo.errors import CorruptData, SettingsError
 from rondo.providers.base import ModelSpec
-from rondo.settings import FILE, ModelSettings, ProjectSettings
+from rondo.settings.project import FILE
+from rondo.settings.tables import ModelSettings, ProjectSettings
 
 FORMAT = 1
+
+_FIRST_FIELDS = frozenset(
+    "name provider model base_url api_key_env api_key_header headers query params timeout_s".split()
+)
 
 
 def build(
@@ -41,17 +46,24 @@ def build(
         "format": FORMAT,
         "app": app.name,
         "prompt": {"name": prompt, "version": prompt_version},
-        "route": [msgspec.to_builtins(spec(name, settings.models[name])) for name in app.route],
+        "route": [_builtins(spec(name, settings.models[name])) for name in app.route],
         "params": app.params,
         "knowledge": knowledge,
         "hand_over": app.hand_over,
     }
 
 
+def _builtins(model: ModelSpec) -> dict[str, Any]:
+    """Fields that came after format 1 are there only where they are set: a manifest keeps its hash."""
+    values: dict[str, Any] = msgspec.to_builtins(model)
+    unset = msgspec.to_builtins(ModelSpec(name="", provider=""))
+    return {name: value for name, value in values.items() if name in _FIRST_FIELDS or value != unset[name]}
+
+
 def spec(name: str, model: ModelSettings) -> ModelSpec:
     """A model as a release freezes it. Raises SettingsError as `build` does."""
     check_json(model.params, f"models.{name}.params")
-    return ModelSpec(name=name, **model.model_dump(exclude={"price"}))
+    return msgspec.convert({"name": name, **model.model_dump(exclude={"price"})}, ModelSpec)
 
 
 def text_and_hash(manifest: dict[str, Any]) -> tuple[str, str]:

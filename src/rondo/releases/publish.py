@@ -27,7 +27,7 @@ from rondo.providers.registry import Providers, is_direct
 from rondo.releases import manifest, store
 from rondo.releases.model import AppRow, ModelRow, Release
 from rondo.releases.state import layout
-from rondo.settings import model_settings
+from rondo.settings.project import model_settings
 
 OWN_PRICE = "rondo.toml"
 """The price version of calls whose price the project has set itself."""

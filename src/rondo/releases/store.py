@@ -11,7 +11,7 @@ from rondo.errors import NotFound
 from rondo.releases import manifest as manifests
 from rondo.releases.model import AppRow, ModelRow, Release, TrafficChange
 from rondo.releases.state import Arm, Traffic
-from rondo.settings import nearest
+from rondo.settings.tables import nearest
 
 
 def list_apps(connection: Connection, project: str) -> list[AppRow]:

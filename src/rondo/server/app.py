@@ -26,7 +26,8 @@ from rondo.server.data_folder import DataFolder
 from rondo.server.front import Front
 from rondo.server.plan_watch import PlanWatch
 from rondo.server.wiring import catalog_url, limits, open_journal
-from rondo.settings import FILE, environment, read
+from rondo.settings.environment import environment
+from rondo.settings.project import FILE, read
 from rondo.store.duckdb import DuckDBStore
 from rondo.traces.drain import Drain
 

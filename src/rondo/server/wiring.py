@@ -7,7 +7,9 @@ from pathlib import Path
 from rondo.catalog.engine import sqlite_url
 from rondo.journal.append import Journal
 from rondo.server.data_folder import DataFolder
-from rondo.settings import GatewaySettings, JournalSettings, environment, read
+from rondo.settings.environment import environment
+from rondo.settings.project import read
+from rondo.settings.tables import GatewaySettings, JournalSettings
 
 
 def limits(project: Path | None) -> tuple[JournalSettings, GatewaySettings]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from rondo import ids
 from rondo.errors import CorruptData, InvalidRequest, NotFound
-from rondo.records import Call, Chunk, Span
+from rondo.records import Call, Chunk, Span, Verdict
 from rondo.store.base import ExportFormat, RecordStore
 from rondo.traces.filter import CallFilter
 
@@ -142,12 +142,12 @@ def export_spans(
 
 
 def _call(row: dict[str, Any], spans: list[Span]) -> Call:
-    chunks = row.pop("chunks")
     row["tags"] = {key: value for key, value in (row["tags"] or {}).items() if value is not None}
-    try:
-        row["chunks"] = msgspec.json.decode(chunks, type=list[Chunk] | None) if chunks else []
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"The chunks of trace {row['trace_id']} cannot be read: {error}.") from None
+    for column, kind in (("chunks", Chunk), ("guards", Verdict)):
+        try:
+            row[column] = msgspec.json.decode(text, type=list[kind] | None) if (text := row[column]) else []
+        except msgspec.DecodeError as error:
+            raise CorruptData(f"The {column} of trace {row['trace_id']} cannot be read: {error}.") from None
     return _record({**row, "spans": spans}, Call)
 
 

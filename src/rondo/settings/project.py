@@ -1,0 +1,81 @@
+"""Reading `rondo.toml`. An error names the file, the key, what is allowed and the nearest name."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from rondo.errors import SettingsError
+from rondo.settings.tables import IN_WORDS, ModelSettings, ProjectSettings, nearest
+
+FILE = "rondo.toml"
+
+
+def parse(text: str, *, file: str = FILE) -> ProjectSettings:
+    """Settings from the text of a `rondo.toml`. Raises SettingsError, which names the first wrong key."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not valid TOML: {error}.", file=file) from None
+    try:
+        return ProjectSettings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, file) from None
+
+
+def read(folder: Path) -> ProjectSettings:
+    """Settings of the project in `folder`. Raises SettingsError."""
+    path = folder / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError("no such file.", file=str(path), remedy="`rondo init NAME` makes a project.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot be read: {error}.", file=str(path)) from None
+    return parse(text, file=str(path))
+
+
+def model_settings(values: Mapping[str, Any], name: str) -> ModelSettings:
+    """A model's table as it was kept. Raises SettingsError."""
+    try:
+        return ModelSettings.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, f"the model {name}") from None
+
+
+def _explain(error: ValidationError, file: str) -> SettingsError:
+    # A misspelt key is also a missing one: the misspelling tells more.
+    found = error.errors(include_url=False)
+    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
+    path = [str(part) for part in first["loc"] if part != "[key]"]
+    key = ".".join(path) or None
+    if first["type"] == "extra_forbidden":
+        hint = nearest(path[-1], _keys_at(path[:-1]))
+        return SettingsError(f"there is no such key.{hint}", file=file, param=key)
+    if first["type"] == "missing":
+        return SettingsError("this key is required.", file=file, param=key)
+    if first["type"] == "value_error":
+        return SettingsError(str(first["ctx"]["error"]).rstrip(".") + ".", file=file, param=key)
+    message = IN_WORDS.get(first.get("ctx", {}).get("pattern", ""), first["msg"])
+    given = "" if isinstance(first["input"], dict) else f", not {first['input']!r:.200}"
+    return SettingsError(f"{message}{given}.", file=file, param=key)
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    """The keys allowed in the table at `path`."""
+    table: type[BaseModel] = ProjectSettings
+    for part in path:
+        field = table.model_fields.get(part)
+        # A part that is no field is a position in a list, or the name of a named table.
+        table = table if field is None else _table_in(field.annotation) or table
+    return list(table.model_fields)
+
+
+def _table_in(kind: Any) -> type[BaseModel] | None:
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    return next((table for each in get_args(kind) if (table := _table_in(each)) is not None), None)
