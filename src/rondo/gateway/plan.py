@@ -18,12 +18,16 @@ from rondo.providers.prices import Price
 
 
 class ServedModel(Struct, frozen=True):
-    """A model ready to be called. `price` is None where it is unknown."""
+    """A model ready to be called. `price` is None where it is unknown.
+
+    `deployments` are the same model at each of its addresses; empty where it has one only.
+    """
 
     spec: ModelSpec
     provider: Provider
     price: Price | None
     price_version: str
+    deployments: tuple[ServedModel, ...] = ()
 
 
 class ServedRelease(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,11 @@ EVERYTHING = CallFilter()
 
 T = TypeVar("T")
 
+_LISTS: dict[str, msgspec.json.Decoder[Any]] = {
+    "chunks": msgspec.json.Decoder(list[Chunk] | None),
+    "guards": msgspec.json.Decoder(list[Verdict] | None),
+}
+
 
 class CallRow(Struct, frozen=True, kw_only=True):
     """A call in a list.
@@ -143,9 +148,9 @@ def export_spans(
 
 def _call(row: dict[str, Any], spans: list[Span]) -> Call:
     row["tags"] = {key: value for key, value in (row["tags"] or {}).items() if value is not None}
-    for column, kind in (("chunks", Chunk), ("guards", Verdict)):
+    for column, decoder in _LISTS.items():
         try:
-            row[column] = msgspec.json.decode(text, type=list[kind] | None) if (text := row[column]) else []
+            row[column] = decoder.decode(row[column]) or [] if row[column] else []
         except msgspec.DecodeError as error:
             raise CorruptData(f"The {column} of trace {row['trace_id']} cannot be read: {error}.") from None
     return _record({**row, "spans": spans}, Call)
