@@ -40,7 +40,11 @@ async def come_in(house: House, method: str, path: str, body: object, headers: d
         {"authorization": KEY},
         {"authorization": f"Basic {KEY}"},
         {"authorization": f"Bearer {KEY}x"},
-        {"x-api-key": KEY},
+        {"x-api-key": "wrong"},
+        {"x-api-key": ""},
+        {"x-api-key": f"Bearer {KEY}"},
+        {"authorization": f"Bearer {KEY}", "x-api-key": "another"},
+        {"x-rondo-key": KEY},
         {"cookie": f"rondo_session={KEY}"},
     ],
 )
@@ -116,3 +120,13 @@ async def test_a_key_of_another_project_sees_and_records_its_own(house: House) -
 async def test_refusals_for_a_key_never_echo_it(house: House) -> None:
     response = await house.chat("echo", key="rondo_sk_secret_of_someone")
     assert "secret_of_someone" not in response.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"x-api-key": KEY}, {"api-key": KEY}, {"authorization": f"Bearer {KEY}", "x-api-key": KEY}],
+    ids=["Anthropic", "Azure", "the same twice"],
+)
+async def test_a_key_comes_in_the_header_of_any_sdk(house: House, headers: dict[str, str]) -> None:
+    response = await come_in(house, "GET", "/v1/models", None, headers)
+    assert response.status_code == 200

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondo.errors import UpstreamCut
-from rondo.gateway.stream import StreamedAnswer, events, split
+from rondo.gateway.stream import StreamedAnswer, batches, split
 from rondo.providers.dialect import completion_events
 
 EVENTS = completion_events(["Hello", " wörld", " 👋"], model="m", prompt_tokens=3)
@@ -24,7 +24,7 @@ async def cut_at(data: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
 
 @given(st.lists(st.integers(0, 10_000), max_size=12))
 async def test_any_packets_give_the_same_events(cuts: list[int]) -> None:
-    assert [event async for event in events(cut_at(WHOLE, cuts))] == EVENTS
+    assert [event async for batch in batches(cut_at(WHOLE, cuts)) for event in batch] == EVENTS
 
 
 @given(st.binary(max_size=200))
@@ -35,17 +35,17 @@ def test_splitting_loses_no_byte(data: bytes) -> None:
 
 async def test_line_ends_may_be_crlf() -> None:
     data = b'data: {"choices":[]}\r\n\r\ndata: [DONE]\r\n\r\n'
-    assert len([event async for event in events(cut_at(data, []))]) == 2
+    assert len([event async for batch in batches(cut_at(data, [])) for event in batch]) == 2
 
 
 async def test_an_end_in_the_middle_of_an_event_is_a_cut() -> None:
     with pytest.raises(UpstreamCut, match="middle of an event"):
-        _ = [event async for event in events(cut_at(WHOLE + b'data: {"cho', []))]
+        _ = [batch async for batch in batches(cut_at(WHOLE + b'data: {"cho', []))]
 
 
 async def test_a_last_event_without_its_blank_line_still_ends_the_stream() -> None:
     data = WHOLE.rstrip()
-    assert [event async for event in events(cut_at(data, []))][-1] == b"data: [DONE]\n\n"
+    assert [event async for batch in batches(cut_at(data, [])) for event in batch][-1] == b"data: [DONE]\n\n"
 
 
 def read_all(*parts: bytes) -> StreamedAnswer:

@@ -20,10 +20,11 @@ from rondo.errors import Forbidden, NotFound, RondoError, TooLarge, Unauthorized
 from rondo.feedback.scores import parse_feedback
 from rondo.gateway import request_body
 from rondo.gateway.answer import answer_body, passages
-from rondo.gateway.pipeline import Answered, Pipeline, Streaming
+from rondo.gateway.pipeline import CHAT, Answered, Pipeline, Streaming
 from rondo.gateway.plan import Plan
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import error_body, parse_answer, parse_chat, parse_embeddings, status_of
+from rondo.gateway.wire import parse_answer, parse_embeddings, status_of
+from rondo.gateway.wires.base import ClientWire
 from rondo.governance.admit import digest
 from rondo.governance.model import Grant
 from rondo.journal.append import Journal
@@ -36,6 +37,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _log = logging.getLogger("rondo.gateway")
+_KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"api-key"))
+"""Where clients put their key: OpenAI's, Anthropic's, Azure's."""
 _JSON = (b"content-type", b"application/json")
 _EVENTS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 _CORS: Headers = [
@@ -44,6 +47,10 @@ _CORS: Headers = [
     (b"access-control-allow-headers", b"authorization, content-type"),
     (b"access-control-max-age", b"86400"),
 ]
+
+
+WIRES: dict[str, ClientWire] = {"/v1/chat/completions": CHAT}
+"""The wires in which clients chat, by path."""
 
 
 def is_gateways(path: str) -> bool:
@@ -61,7 +68,7 @@ class Gateway:
         self._pipeline = Pipeline(journal)
         self._max_body_bytes = max_body_bytes
         self._doors: dict[tuple[str, str], Callable[[Plan, Grant, bytes], Awaitable[_Reply]]] = {
-            ("POST", "/v1/chat/completions"): self._chat,
+            **{("POST", path): partial(self._chat, wire) for path, wire in WIRES.items()},
             ("POST", "/v1/embeddings"): self._embeddings,
             ("POST", "/v1/feedback"): self._feedback,
             ("GET", "/v1/models"): self._models,
@@ -104,7 +111,7 @@ class Gateway:
 
         Raises RondoError, recorded.
         """
-        return await self._pipeline.chat(self.plan, grant, parse_chat(body))
+        return await self._pipeline.chat(self.plan, grant, CHAT.parse(body))
 
     async def judge(self, grant: Grant, body: bytes, *, kind: ScoreKind = "user") -> Score:
         """Keep feedback. Raises InvalidRequest, and Unavailable where the journal takes nothing."""
@@ -130,8 +137,8 @@ class Gateway:
         served = ", ".join(f"{verb} {where}" for verb, where in self.routes)
         raise NotFound(f"There is no {method} {path}.", remedy=f"The gateway serves {served}.")
 
-    async def _chat(self, plan: Plan, grant: Grant, body: bytes) -> _Reply:
-        result = await self._pipeline.chat(plan, grant, parse_chat(body))
+    async def _chat(self, wire: ClientWire, plan: Plan, grant: Grant, body: bytes) -> _Reply:
+        result = await self._pipeline.chat(plan, grant, wire.parse(body), wire=wire)
         return _Stream(result) if isinstance(result, Streaming) else _answered(result.call, result.body)
 
     async def _embeddings(self, plan: Plan, grant: Grant, body: bytes) -> _Reply:
@@ -152,7 +159,7 @@ class Gateway:
             inputs=asked.inputs,
         )
         context = None if asked.context is None else passages(asked.context)
-        result = await self._pipeline.chat(plan, grant, request, wire="answer", context=context)
+        result = await self._pipeline.chat(plan, grant, request, door="answer", context=context)
         assert isinstance(result, Answered)
         return _answered(result.call, answer_body(result.call))
 
@@ -200,16 +207,25 @@ class Gateway:
 
 def authenticate(plan: Plan, headers: Headers) -> Grant:
     """The grant of the request's key. Raises Unauthorized."""
+    secret: str | None = None
     for name, value in headers:
-        if name == b"authorization":
-            scheme, _, secret = value.decode("latin-1").partition(" ")
-            grant = plan.grants.get(digest(secret.strip())) if scheme.lower() == "bearer" else None
-            if grant is None:
-                raise Unauthorized("This key is not valid.", remedy="`rondo keys list` shows the keys there are.")
-            return grant
-    raise Unauthorized(
-        "There is no key in the request.", remedy="Send `Authorization: Bearer <key>`; `rondo keys create` makes one."
-    )
+        if name in _KEY_HEADERS:
+            found = value.decode("latin-1").strip()
+            if name == b"authorization":
+                scheme, _, found = found.partition(" ")
+                found = found.strip() if scheme.lower() == "bearer" else ""
+            if secret is not None and found != secret:
+                raise Unauthorized("The request has two different keys.", remedy="Send one of them.")
+            secret = found
+    if secret is None:
+        raise Unauthorized(
+            "There is no key in the request.",
+            remedy="Send `Authorization: Bearer <key>`; `rondo keys create` makes one.",
+        )
+    grant = plan.grants.get(digest(secret))
+    if grant is None:
+        raise Unauthorized("This key is not valid.", remedy="`rondo keys list` shows the keys there are.")
+    return grant
 
 
 class _Whole(Struct, frozen=True):
@@ -265,7 +281,8 @@ def _refusal(scope: Scope, error: RondoError) -> _Whole:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if scope["path"] == "/v1/feedback":
         headers += _CORS
-    return _Whole(status_of(error), error_body(error), headers)
+    wire = WIRES.get(scope["path"], CHAT)
+    return _Whole(status_of(error), wire.error(error), headers)
 
 
 def _answered(call: Call, body: bytes) -> _Whole:

@@ -16,26 +16,28 @@ from msgspec import Struct
 
 from rondo.errors import InvalidRequest, RondoError, UpstreamCut, UpstreamError, unexpected
 from rondo.gateway import request_body
+from rondo.gateway.attempt import Opened, open_stream, whole_answer, whole_embeddings
 from rondo.gateway.choose import choose
-from rondo.gateway.completion import read_completion, read_embeddings
-from rondo.gateway.plan import Plan, ServedModel, ServedRelease
+from rondo.gateway.plan import Plan, ServedRelease
 from rondo.gateway.retry import first_answer
-from rondo.gateway.stream import DONE, StreamedAnswer, events
+from rondo.gateway.stream import StreamedAnswer
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import KEY_REFUSED, ChatRequest, EmbeddingsRequest, error_body
+from rondo.gateway.wire import ChatRequest, EmbeddingsRequest
+from rondo.gateway.wires.base import ClientWire, Given, WireStream
+from rondo.gateway.wires.chat import Chat
 from rondo.governance.model import Grant
 from rondo.journal.append import Journal
 from rondo.journal.segment import Kind
-from rondo.providers.base import ProviderRequest, Reply
 from rondo.records import Call, Chunk, Wire, to_json
 
 _log = logging.getLogger("rondo.gateway")
 _encode = msgspec.json.Encoder().encode
 _TRAILER_S = 0.05
+CHAT = Chat()
 
 
 class Answered(Struct, frozen=True):
-    """A whole answer, recorded: the provider's bytes, and the record."""
+    """A whole answer, recorded: the bytes for the client, and the record."""
 
     body: bytes
     call: Call
@@ -60,12 +62,16 @@ class Pipeline:
         grant: Grant,
         request: ChatRequest,
         *,
-        wire: Wire = "chat",
+        wire: ClientWire = CHAT,
+        door: Wire | None = None,
         context: Sequence[Chunk] | None = None,
     ) -> Answered | Streaming:
-        """Answer a chat request. `context` takes the place of retrieval. Raises RondoError, recorded."""
+        """Answer a chat request, on the wire it came by. `context` takes the place of retrieval.
+
+        `door` is what the record says of the wire, where that is not its name. Raises RondoError, recorded.
+        """
         self._journal.check()
-        turn = Turn(grant, wire, request)
+        turn = Turn(grant, door or wire.name, request)
         try:
             chosen = choose(plan, grant, request.model, turn.unit)
             if isinstance(chosen, ServedRelease):
@@ -74,16 +80,17 @@ class Pipeline:
                 render(turn, chosen, request)
             route = chosen.route if isinstance(chosen, ServedRelease) else (chosen,)
             if request.stream:
-                reply, first, rest = await first_answer(route, lambda model: open_stream(turn, model, request), turn)
-                return Streaming(turn, self._stream(turn, request, reply, first, rest))
+                opened = await first_answer(route, lambda model: open_stream(turn, model, request), turn)
+                return Streaming(turn, self._stream(turn, wire, opened))
             body = await first_answer(route, lambda model: whole_answer(turn, model, request), turn)
+            answer = wire.answer(given(turn), body)
         except Exception as error:
             raise await self._failed(turn, error) from None
         except BaseException:  # the client left, or we are shutting down
             await self._record(turn, client_closed=True)
             raise
         # Outside: a cancellation while this is being synced must not write a second record.
-        return Answered(body, await self._record(turn))
+        return Answered(answer, await self._record(turn))
 
     async def embeddings(self, plan: Plan, grant: Grant, request: EmbeddingsRequest) -> Answered:
         """Embed. Raises RondoError, recorded."""
@@ -103,28 +110,33 @@ class Pipeline:
             raise
         return Answered(body, await self._record(turn))
 
-    async def _stream(
-        self, turn: Turn, request: ChatRequest, reply: Reply, first: bytes, rest: AsyncIterator[bytes]
-    ) -> AsyncGenerator[bytes]:
-        """The provider's events, unchanged, but for a usage event that the client did not ask for."""
+    async def _stream(self, turn: Turn, wire: ClientWire, opened: Opened) -> AsyncGenerator[bytes]:
+        """The provider's events in the client's wire; what comes in together goes out together."""
+        request = turn.request
+        assert isinstance(request, ChatRequest)
         answer = StreamedAnswer(request.choices)
+        writer = wire.stream(given(turn))
+        out: list[bytes] = []
         recorded = False
         try:
-            async for event in _chain(first, rest):
-                usage_only = answer.read(event)
-                if answer.done:
-                    break
+            out.append(writer.begin())
+            async for batch in _chain(opened.first, opened.rest):
+                _pass_on(batch, answer, writer, out, wants_usage=request.wants_usage)
                 if turn.first_token_ms is None and answer.begun:
                     turn.first_token_ms = turn.elapsed_ms()
-                if request.wants_usage or not usage_only:
-                    yield event
+                part = b"".join(out)
+                out.clear()
+                if part:
+                    yield part
+                if answer.done:
+                    break
             if not answer.ended:
                 raise UpstreamCut("The provider's stream ended before its answer did.")
             _take_stream(turn, answer)
             recorded = True
             await self._record(turn)
-            yield DONE
-            await _to_the_end(rest)
+            yield writer.end()
+            await _to_the_end(opened.rest)
         except Exception as error:
             fault = _fault(error)
             if not recorded:
@@ -133,14 +145,14 @@ class Pipeline:
                     await self._record(turn, fault)
                 except RondoError as unrecorded:
                     fault = unrecorded
-            yield b"data: " + error_body(fault) + b"\n\n"
+            yield b"".join(out) + writer.error(fault)
         except BaseException:
             if not recorded:
                 _take_stream(turn, answer)
                 await self._record(turn, client_closed=True)
             raise
         finally:
-            reply.close()
+            opened.reply.close()
 
     async def _failed(self, turn: Turn, error: Exception) -> RondoError:
         """What to raise once it is recorded."""
@@ -153,6 +165,12 @@ class Pipeline:
         call = turn.call(error=error, client_closed=client_closed)
         await self._journal.write(Kind.CALL, to_json(call))
         return call
+
+
+def given(turn: Turn) -> Given:
+    """What the client's wire may know of the turn."""
+    assert isinstance(turn.request, ChatRequest)
+    return Given(trace_id=turn.trace_id, created_at=turn.started_at, request=turn.request)
 
 
 def retrieve(turn: Turn, release: ServedRelease, request: ChatRequest, context: Sequence[Chunk] | None) -> None:
@@ -173,82 +191,6 @@ def render(turn: Turn, release: ServedRelease, request: ChatRequest) -> None:
     turn.add_span("render", release.prompt, since, version=release.prompt_version)
 
 
-async def whole_answer(turn: Turn, model: ServedModel, request: ChatRequest) -> bytes:
-    """One try at a plain completion. Raises UpstreamError."""
-    reply = await model.provider.send(_provider_request(turn, model, request))
-    body = await _read(reply)
-    read_completion(turn, body)
-    return body
-
-
-async def whole_embeddings(turn: Turn, model: ServedModel, request: EmbeddingsRequest) -> bytes:
-    """One try at embeddings. Raises UpstreamError."""
-    body = request_body.for_model(request.fields, model.spec)
-    reply = await model.provider.send(ProviderRequest(path="/embeddings", body=body))
-    answer = await _read(reply)
-    read_embeddings(turn, answer)
-    return answer
-
-
-async def open_stream(
-    turn: Turn, model: ServedModel, request: ChatRequest
-) -> tuple[Reply, bytes, AsyncIterator[bytes]]:
-    """One try at a stream, up to its first event. Raises UpstreamError."""
-    reply = await model.provider.send(_provider_request(turn, model, request))
-    if reply.status != 200:
-        await _read(reply)
-    try:
-        whole = events(reply.chunks())
-        first = await anext(whole, None)
-        if first is None:
-            raise UpstreamCut("The provider sent an empty stream.")
-        StreamedAnswer().read(first)
-    except BaseException:
-        reply.close()
-        raise
-    return reply, first, whole
-
-
-def _provider_request(turn: Turn, model: ServedModel, request: ChatRequest) -> ProviderRequest:
-    release = turn.release
-    if release is None:
-        body = request_body.for_model(request.fields, model.spec, ask_usage=request.stream and not request.wants_usage)
-        return ProviderRequest(path="/chat/completions", body=body, stream=request.stream, question=request.question)
-    return ProviderRequest(
-        path="/chat/completions",
-        body=request_body.for_release(request, release, model.spec, turn.rendered),
-        stream=request.stream,
-        question=request.question,
-        chunks=tuple(turn.chunks),
-        hand_over=release.hand_over,
-    )
-
-
-async def _read(reply: Reply) -> bytes:
-    """The body of a good reply. Raises UpstreamError for a bad one, with the provider's words."""
-    try:
-        body = await reply.read()
-    finally:
-        reply.close()
-    if reply.status in KEY_REFUSED:
-        # Such replies like to repeat the key; neither the client nor the record may learn it.
-        raise UpstreamError(
-            f"The provider refused the server's key ({reply.status}).",
-            status=reply.status,
-            remedy="Check the key that the server's environment has for this model.",
-        )
-    if reply.status != 200:
-        message = body[:2_000].decode("utf-8", "replace")
-        wait = reply.headers.get("retry-after", "")
-        raise UpstreamError(
-            f"The provider answered {reply.status}: {message}",
-            status=reply.status,
-            body=body,
-            retry_after=int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None,
-        )
-    return body
-
-
 def _fault(error: Exception) -> RondoError:
     """What the client and the record are told; the log has the rest."""
     if isinstance(error, RondoError):
@@ -257,12 +199,25 @@ def _fault(error: Exception) -> RondoError:
     return unexpected()
 
 
+def _pass_on(
+    batch: list[bytes], answer: StreamedAnswer, writer: WireStream, out: list[bytes], *, wants_usage: bool
+) -> None:
+    """Read the events into the answer, and write them to `out` in the client's wire; what was good before a bad one
+    is in `out` when that one raises."""
+    for event in batch:
+        usage_only = answer.read(event)
+        if answer.done:
+            break
+        if wants_usage or not usage_only:
+            out.append(writer.event(event))
+
+
 def _take_stream(turn: Turn, answer: StreamedAnswer) -> None:
     turn.answer, turn.output = answer.text, answer.output()
     turn.usage, turn.served_model, turn.finish_reason = answer.usage, answer.served_model, answer.finish_reason
 
 
-async def _to_the_end(rest: AsyncIterator[bytes]) -> None:
+async def _to_the_end(rest: AsyncIterator[list[bytes]]) -> None:
     """Read what follows the answer, if it comes at once: a body read to its end leaves its connection for the next."""
     with suppress(TimeoutError, UpstreamError):
         async with asyncio.timeout(_TRAILER_S):
@@ -270,7 +225,7 @@ async def _to_the_end(rest: AsyncIterator[bytes]) -> None:
                 pass
 
 
-async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chain(first: list[bytes], rest: AsyncIterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
     yield first
-    async for event in rest:
-        yield event
+    async for batch in rest:
+        yield batch

@@ -141,20 +141,27 @@ class StreamedAnswer:
                 known[key] = value
 
 
-async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Whole events, blank line included, byte for byte. Raises UpstreamCut where the end is not the end of one."""
+async def batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    """Whole events, blank line included, byte for byte; those that arrive together come together.
+
+    Raises UpstreamCut where the end is not the end of an event.
+    """
     rest = b""
     async for chunk in chunks:
-        rest += chunk
-        whole, rest = split(rest)
-        for event in whole:
-            yield event
+        whole, rest = split(rest + chunk if rest else chunk)
+        if whole:
+            yield whole
         if len(rest) > _MAX_EVENT:
             raise UpstreamCut("The provider sent an endless event.")
     if rest.strip():
         if b"[DONE]" not in rest:
             raise UpstreamCut("The provider broke off in the middle of an event.")
-        yield rest.rstrip() + b"\n\n"
+        yield [rest.rstrip() + b"\n\n"]
+
+
+def is_comment(event: bytes) -> bool:
+    """Whether an event says nothing: providers send comments to keep a connection open."""
+    return event.startswith(b":") and _data_of(event) is None
 
 
 def split(buffer: bytes) -> tuple[list[bytes], bytes]:

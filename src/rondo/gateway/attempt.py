@@ -1,0 +1,138 @@
+"""One try at one model: the request it gets, and what comes back up to the first event or the whole body.
+
+Nothing here decides what happens next: `retry.py` tries again or goes on to the next model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+from msgspec import Struct
+
+from rondo.errors import UpstreamCut, UpstreamError
+from rondo.gateway import request_body
+from rondo.gateway.completion import read_completion, read_embeddings
+from rondo.gateway.plan import ServedModel
+from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.stream import StreamedAnswer, batches, is_comment
+from rondo.gateway.turn import Turn
+from rondo.gateway.wire import KEY_REFUSED, ChatRequest, EmbeddingsRequest
+from rondo.providers.base import ProviderRequest, Reply
+
+
+class Opened(Struct, frozen=True):
+    """A stream under way: its first events, and the rest in batches as they arrive."""
+
+    reply: Reply
+    first: list[bytes]
+    rest: AsyncIterator[list[bytes]]
+
+
+class _Said(Struct):
+    message: str | None = None
+
+
+class _Fault(Struct):
+    error: _Said | str | None = None
+    message: str | None = None
+
+
+_fault = msgspec.json.Decoder(_Fault)
+
+
+async def whole_answer(turn: Turn, model: ServedModel, request: ChatRequest) -> bytes:
+    """One try at a plain completion. Raises UpstreamError."""
+    reply = await model.provider.send(_provider_request(turn, model, request))
+    body = await _read(reply)
+    read_completion(turn, body)
+    return body
+
+
+async def whole_embeddings(turn: Turn, model: ServedModel, request: EmbeddingsRequest) -> bytes:
+    """One try at embeddings. Raises UpstreamError."""
+    body = request_body.for_model(request.fields, model.spec)
+    reply = await model.provider.send(ProviderRequest(path="/embeddings", body=body))
+    answer = await _read(reply)
+    read_embeddings(turn, answer)
+    return answer
+
+
+async def open_stream(turn: Turn, model: ServedModel, request: ChatRequest) -> Opened:
+    """One try at a stream, up to its first event that is no comment. Raises UpstreamError."""
+    reply = await model.provider.send(_provider_request(turn, model, request))
+    if reply.status != 200:
+        await _read(reply)
+    try:
+        rest = batches(reply.chunks())
+        first: list[bytes] = []
+        async for batch in rest:
+            first += batch
+            if not all(map(is_comment, batch)):
+                break
+        else:
+            raise UpstreamCut("The provider sent an empty stream.")
+        StreamedAnswer().read(next(event for event in first if not is_comment(event)))
+    except BaseException:
+        reply.close()
+        raise
+    return Opened(reply, first, rest)
+
+
+def _provider_request(turn: Turn, model: ServedModel, request: ChatRequest) -> ProviderRequest:
+    release = turn.release
+    if release is None:
+        body = request_body.for_model(request.fields, model.spec, ask_usage=request.stream and not request.wants_usage)
+        return ProviderRequest(
+            path="/chat/completions",
+            body=body,
+            stream=request.stream,
+            extended=request.extended,
+            question=request.question,
+        )
+    return ProviderRequest(
+        path="/chat/completions",
+        body=request_body.for_release(request, release, model.spec, turn.rendered),
+        stream=request.stream,
+        extended=request.extended,
+        question=request.question,
+        chunks=tuple(turn.chunks),
+        hand_over=release.hand_over,
+    )
+
+
+async def _read(reply: Reply) -> bytes:
+    """The body of a good reply. Raises UpstreamError for a bad one, with the provider's words."""
+    try:
+        body = await reply.read()
+    finally:
+        reply.close()
+    if reply.status in KEY_REFUSED:
+        # Such replies like to repeat the key; neither the client nor the record may learn it.
+        raise UpstreamError(
+            f"The provider refused the server's key ({reply.status}).",
+            status=reply.status,
+            remedy="Check the key that the server's environment has for this model.",
+        )
+    if reply.status != 200:
+        raise UpstreamError(
+            f"The provider answered {reply.status}: {_words(body)}",
+            status=reply.status,
+            body=body,
+            retry_after=_seconds(reply.headers.get("retry-after", "")),
+        )
+    return body
+
+
+def _words(body: bytes) -> str:
+    """The provider's own words: the message of its error, where it has one of a known shape."""
+    try:
+        fault = read(_fault, body)
+    except UNREADABLE:
+        fault = _Fault()
+    said = fault.error.message if isinstance(fault.error, _Said) else fault.error
+    return (said or fault.message or body.decode("utf-8", "replace"))[:2_000]
+
+
+def _seconds(wait: str) -> int | None:
+    return int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None
