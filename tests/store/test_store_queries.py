@@ -124,6 +124,8 @@ def test_overview(store: DuckDBStore, world: World) -> None:
         assert row == {
             "app": row["app"],
             "release": row["release"],
+            "arm": "live",
+            "shadow_model": None,
             "calls": len(calls),
             "errors": len(calls) - len(answered),
             "p50_ms": near(percentile([call.duration_ms for call in answered], 0.5)),
@@ -203,12 +205,31 @@ def test_facets(store: DuckDBStore, world: World) -> None:
     expected: Counter[tuple[str, str]] = Counter()
     for call in calls:
         expected["status", str(call.status)] += 1
+        expected["arm", call.arm] += 1
         for facet, value in (("app", call.app), ("model", call.model), ("error_code", call.error_code)):
             if value is not None:
                 expected[facet, value] += 1
         if call.app is not None:
             expected["release", f"{call.app}#{call.release}"] += 1
     assert found == expected
+
+
+def test_shadows_count_for_nothing_but_themselves(store: DuckDBStore) -> None:
+    live = make_call(app="a", release=1, started_at=SINCE, cost_usd=0.5)
+    copy = make_call(
+        app="a", release=1, started_at=SINCE, cost_usd=8.0, arm="shadow", shadow_of=live.trace_id, model="m"
+    )
+    store.insert("w", [entry(live), entry(copy)], after(2))
+    window = {"project": "p", "since": SINCE, "until": SINCE + 1}
+    rows = store.query("overview_apps", window)
+    assert [(row["arm"], row["shadow_model"], row["calls"], row["cost_usd"]) for row in rows] == [
+        ("live", None, 1, 0.5),
+        ("shadow", "m", 1, 8.0),
+    ]
+    assert store.query("totals", window)[0]["cost_usd"] == 0.5
+    assert store.query("goal_metrics", {**window, "app": "a", "release": None})[0]["calls.count"] == 1
+    series = store.query("traffic_series", {**window, "bucket_us": 1_000_000, "app": None})
+    assert [row["calls"] for row in series] == [1]
 
 
 def test_a_trace_of_several_calls_counts_its_feedback_once(store: DuckDBStore) -> None:

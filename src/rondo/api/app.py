@@ -14,7 +14,7 @@ from rondo.api import apps, calls, feedback, keys, knowledge, models, probes, pr
 from rondo.api.door import Asked, Door
 from rondo.control import ControlPlane
 from rondo.errors import InvalidRequest, NotFound, RondoError, unexpected
-from rondo.gateway.endpoint import authenticate
+from rondo.gateway.keys import authenticate
 from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
 

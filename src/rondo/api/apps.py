@@ -27,6 +27,13 @@ class Split(Struct, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class ShadowShares(Struct, forbid_unknown_fields=True):
+    """Percent of the requests, by release number or model name; none ends all copying."""
+
+    shares: dict[str, float] = {}
+    reason: str = ""
+
+
 class Rollback(Struct, forbid_unknown_fields=True):
     to: int | None = None
     reason: str = ""
@@ -73,6 +80,14 @@ async def split(asked: Asked) -> TrafficChange:
     )
 
 
+async def shadow(asked: Asked) -> TrafficChange:
+    """Copy shares of the requests to other releases or models; clients never see their answers."""
+    wanted = await asked.body(ShadowShares)
+    return await asked.control.change(
+        lambda: traffic.shadow(*_whose(asked), wanted.shares, actor=asked.actor, reason=wanted.reason)
+    )
+
+
 async def rollback(asked: Asked) -> TrafficChange:
     """End the split, or go back to the stable release before, or to the release `to`."""
     wanted = await asked.body(Rollback)
@@ -98,6 +113,7 @@ def _describe(connection: Connection, project: str, app: str) -> dict[str, Any]:
         "name": row.name,
         "stable": now.stable,
         "shares": shares(now),
+        "shadows": {each.name: each.share_bp / 100 for each in now.shadows},
         "releases": store.next_number(connection, project, app) - 1,
         "settings": row.settings,
         "created_at": row.created_at,
@@ -110,5 +126,6 @@ DOORS = [
     Door("GET", "/api/apps/{app}/traffic", Role.VIEWER, history),
     Door("POST", "/api/apps/{app}/promote", Role.APPROVER, promote),
     Door("POST", "/api/apps/{app}/split", Role.APPROVER, split),
+    Door("POST", "/api/apps/{app}/shadow", Role.APPROVER, shadow),
     Door("POST", "/api/apps/{app}/rollback", Role.APPROVER, rollback),
 ]

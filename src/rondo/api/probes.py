@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from rondo.control import ControlPlane
 from rondo.errors import RondoError
-from rondo.gateway.endpoint import authenticate
+from rondo.gateway.keys import authenticate
 from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
 from rondo.governance.model import Role

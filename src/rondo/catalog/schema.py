@@ -147,13 +147,14 @@ traffic = Table(
     Column("sequence", Integer, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
-    Column("action", Text, nullable=False),  # release | promote | split | rollback
+    Column("action", Text, nullable=False),  # release | promote | split | rollback | shadow
     Column("reason", Text, nullable=False),
     Column("stable", Integer, nullable=False),
     Column("arms", Json, nullable=False),  # [{"release", "share_bp", "slots"}], shares in basis points
     Column("salt", Text, nullable=False),
     Column("history", Json, nullable=False),  # stable releases to go back to, the last one first in line
     Column("served", Json, nullable=False),  # all releases that ever had traffic
+    Column("shadows", Json, nullable=False, server_default="[]"),  # [{"release" or "model", "share_bp"}]
     ForeignKeyConstraint(["project", "app", "stable"], ["releases.project", "releases.app", "releases.number"]),
 )
 

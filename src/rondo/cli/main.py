@@ -24,6 +24,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "releases": "List, show and compare releases.",
         "promote": "Make a release the stable one, for all traffic.",
         "split": "Give candidates a share of the traffic, or end the split.",
+        "shadow": "Copy a share of the requests to a candidate that nobody sees.",
         "rollback": "Go back to an earlier stable release at once.",
     },
     "Watch": {

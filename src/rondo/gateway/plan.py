@@ -46,6 +46,9 @@ class ServedRelease(Struct, frozen=True, kw_only=True):
     index: Index | None
     top_k: int
     hand_over: str
+    total_timeout_s: float | None = None
+    models: dict[str, ServedModel] = {}
+    """Every model that the release may call, by name."""
 
     @property
     def label(self) -> str:
@@ -54,12 +57,16 @@ class ServedRelease(Struct, frozen=True, kw_only=True):
 
 
 class ServedApp(Struct, frozen=True, kw_only=True):
-    """Who gets which release: `arms` take consecutive places of the 10,000 (`assign.py`), the rest is `stable`'s."""
+    """Who gets which release: `arms` take consecutive places of the 10,000 (`assign.py`), the rest is `stable`'s.
+
+    `shadows` get copies of so many of 10,000 requests each.
+    """
 
     name: str
     stable: ServedRelease
     arms: tuple[tuple[ServedRelease, int], ...] = ()
     salt: str = ""
+    shadows: tuple[tuple[ServedRelease, int], ...] = ()
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,9 @@
     {"format": 1, "app": "support-bot", "prompt": {"name", "version"}, "route": [model, ...], "params": {...},
      "knowledge": {"name", "version", "top_k"} or null, "hand_over": "..."}
 
-A model on the route is a `ModelSpec`. Prices are no part of it: a new price makes no new answer.
+and, where the project has them: "rules", "classifiers", "guards", "cache", "total_timeout_s", and "models", those that
+rules, guards and the cache name and the route does not have. A model is a `ModelSpec`. Prices are no part of it: a new
+price makes no new answer.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from rondo.catalog.text import canonical_json
 from rondo.errors import CorruptData, SettingsError
 from rondo.providers.base import ModelSpec
 from rondo.settings.project import FILE
-from rondo.settings.tables import ModelSettings, ProjectSettings
+from rondo.settings.tables import ModelSettings, ProjectSettings, one_or_more
 
 FORMAT = 1
 
@@ -42,6 +44,13 @@ def build(
         assert knowledge_version is not None
         top_k = settings.knowledge[app.knowledge].top_k
         knowledge = {"name": app.knowledge, "version": knowledge_version, "top_k": top_k}
+    more = {
+        "rules": [{"when": rule.when, "use": one_or_more(rule.use)} for rule in settings.rules],
+        "guards": [guard.model_dump(mode="json", exclude_none=True) for guard in settings.guards],
+        "cache": settings.cache.model_dump(mode="json", exclude_none=True) if settings.cache else None,
+        "models": [_builtins(spec(name, settings.models[name])) for name in _off_route(settings)],
+        "total_timeout_s": app.total_timeout_s,
+    }
     return {
         "format": FORMAT,
         "app": app.name,
@@ -50,7 +59,12 @@ def build(
         "params": app.params,
         "knowledge": knowledge,
         "hand_over": app.hand_over,
+        **{name: value for name, value in more.items() if value},
     }
+
+
+def _off_route(settings: ProjectSettings) -> list[str]:
+    return sorted({name for _, name in settings.named_models()} - set(settings.app.route))
 
 
 def _builtins(model: ModelSpec) -> dict[str, Any]:
@@ -91,6 +105,11 @@ def parse(text: str, expected_hash: str) -> dict[str, Any]:
 def route(manifest: dict[str, Any]) -> tuple[ModelSpec, ...]:
     """The models of a manifest, in the order they are tried."""
     return msgspec.convert(tuple(manifest["route"]), tuple[ModelSpec, ...])
+
+
+def off_route(manifest: dict[str, Any]) -> tuple[ModelSpec, ...]:
+    """The models that rules, guards and the cache name, and that are not on the route."""
+    return msgspec.convert(tuple(manifest.get("models", ())), tuple[ModelSpec, ...])
 
 
 def check_json(value: Any, key: str) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from rondo.knowledge.model import IndexVersion
 from rondo.releases.state import Traffic
 
-TrafficAction = Literal["release", "promote", "split", "rollback"]
+TrafficAction = Literal["release", "promote", "split", "rollback", "shadow"]
 
 
 class Release(Struct, frozen=True, kw_only=True):

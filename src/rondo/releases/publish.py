@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 from sqlalchemy import Connection
 
 from rondo.catalog import revision
@@ -26,7 +27,7 @@ from rondo.providers.prices import FREE_PROVIDERS, Price, PriceBook
 from rondo.providers.registry import Providers, is_direct
 from rondo.releases import manifest, store
 from rondo.releases.model import AppRow, ModelRow, Release
-from rondo.releases.state import layout
+from rondo.releases.state import Traffic, layout
 from rondo.settings.project import model_settings
 
 OWN_PRICE = "rondo.toml"
@@ -108,7 +109,8 @@ class Publisher:
         traffic = change.traffic
         assert traffic.stable is not None
         served: dict[int, ServedRelease] = {}
-        for number in {traffic.stable, *(arm.release for arm in traffic.arms)}:
+        shadows = {shadow.release for shadow in traffic.shadows if shadow.release is not None}
+        for number in {traffic.stable, *(arm.release for arm in traffic.arms), *shadows}:
             key = (row.project, row.name, number)
             served[number] = self._releases.get(key) or self._release(
                 connection, store.get_release(connection, row.project, row.name, number)
@@ -119,7 +121,25 @@ class Publisher:
             stable=served[traffic.stable],
             arms=tuple((served[number], places) for number, places in layout(traffic)),
             salt=traffic.salt,
+            shadows=self._shadows(connection, row, traffic, served),
         )
+
+    def _shadows(
+        self, connection: Connection, row: AppRow, traffic: Traffic, served: dict[int, ServedRelease]
+    ) -> tuple[tuple[ServedRelease, int], ...]:
+        """Releases, and the stable release with another model in the place of its route."""
+        found = []
+        for shadow in traffic.shadows:
+            if shadow.release is not None:
+                found.append((served[shadow.release], shadow.share_bp))
+                continue
+            model = store.get_model(connection, row.project, shadow.name)
+            if model is not None:  # it may have left the project since
+                spec = manifest.spec(model.name, model_settings(model.definition, model.name))
+                assert traffic.stable is not None
+                route = (self._served(row.project, spec),)
+                found.append((structs.replace(served[traffic.stable], route=route), shadow.share_bp))
+        return tuple(found)
 
     def _release(self, connection: Connection, release: Release) -> ServedRelease:
         parts = release.manifest
@@ -128,6 +148,8 @@ class Publisher:
         params = dict(parts["params"])
         if prompt.output_schema is not None:
             params.setdefault("response_format", _response_format(prompt.name, prompt.output_schema))
+        served = tuple(self._served(release.project, spec) for spec in manifest.route(parts))
+        others = [self._served(release.project, spec) for spec in manifest.off_route(parts)]
         return ServedRelease(
             app=release.app,
             number=release.number,
@@ -135,13 +157,15 @@ class Publisher:
             prompt=prompt.name,
             prompt_version=prompt.version,
             template=Template(prompt),
-            route=tuple(self._served(release.project, spec) for spec in manifest.route(parts)),
+            route=served,
             params={name: msgspec.json.encode(value) for name, value in params.items()},
             knowledge=knowledge["name"] if knowledge else None,
             knowledge_version=knowledge["version"] if knowledge else None,
             index=self._index(knowledge["version"]) if knowledge else None,
             top_k=knowledge["top_k"] if knowledge else 0,
             hand_over=parts["hand_over"],
+            total_timeout_s=parts.get("total_timeout_s"),
+            models={model.spec.name: model for model in (*served, *others)},
         )
 
     def _index(self, version: str) -> Index:
@@ -152,6 +176,13 @@ class Publisher:
         return open_index(self._knowledge_root, version)
 
     def _served(self, project: str, spec: ModelSpec) -> ServedModel:
+        model = self._priced(project, spec)
+        if not spec.deployments:
+            return model
+        places = tuple(self._priced(project, spec.at(deployment)) for deployment in spec.deployments)
+        return structs.replace(model, deployments=places)
+
+    def _priced(self, project: str, spec: ModelSpec) -> ServedModel:
         provider = self._providers.make(spec)
         own = self._own_prices.get((project, spec.name, spec.provider, spec.model))
         if own is not None:

@@ -5,6 +5,7 @@
     split({n: percent})   candidates take shares, the stable release has the rest
     rollback()            a split ends; without one, back to the stable release before
     rollback(to=n)        back to a release that has served before
+    shadow({n: percent})  a share of the requests is copied to a release or a model; nobody sees its answers
 
 Who is given which candidate is decided by a hash of the caller with the `salt` (`gateway/assign.py`). The salt stays
 while the same candidates are tried, and each candidate keeps its slots of the 10,000: growing one share moves only
@@ -41,10 +42,23 @@ class Arm(Struct, frozen=True):
     slots: Slots
 
 
+class Shadow(Struct, frozen=True, kw_only=True):
+    """Gets copies of a share of the requests: a release, or the stable one's prompt on another model."""
+
+    release: int | None = None
+    model: str | None = None
+    share_bp: int
+
+    @property
+    def name(self) -> str:
+        """The release's number, or the model's name."""
+        return str(self.release) if self.release is not None else self.model or ""
+
+
 class Traffic(Struct, frozen=True, kw_only=True):
     """What serves whom. `history`: stable releases to go back to, the last one first in line; never `stable` itself.
 
-    `served` are all that ever had traffic. `arms` are ordered by release.
+    `served` are all that ever had traffic; shadows have none. `arms` are ordered by release.
     """
 
     stable: int | None = None
@@ -52,6 +66,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     salt: str = ""
     history: tuple[int, ...] = ()
     served: frozenset[int] = frozenset()
+    shadows: tuple[Shadow, ...] = ()
 
 
 NOTHING = Traffic()
@@ -69,7 +84,8 @@ def promote(state: Traffic, number: int) -> Traffic:
     history = tuple(each for each in state.history if each != number)
     if state.stable is not None and state.stable != number:
         history = (*(each for each in history if each != state.stable), state.stable)
-    return Traffic(stable=number, history=history, served=state.served | {number})
+    shadows = tuple(each for each in state.shadows if each.release != number)
+    return Traffic(stable=number, history=history, served=state.served | {number}, shadows=shadows)
 
 
 def split(state: Traffic, percents: Mapping[int, object], *, salt: str) -> Traffic:
@@ -121,6 +137,27 @@ def rollback(state: Traffic, to: int | None = None) -> Traffic:
             param="to",
         )
     return state if to == state.stable and not state.arms else _back_to(state, to)
+
+
+def shadow(state: Traffic, percents: Mapping[str, object]) -> Traffic:
+    """These releases (by number) and models (by name) get copies of their shares of the requests, and no others do.
+
+    Raises InvalidRequest (`shares.<name>`), and Conflict where nothing serves yet.
+    """
+    if state.stable is None:
+        raise Conflict("Nothing serves yet, so there is nothing to copy.", remedy="Release the app first.")
+    shadows = []
+    for name, percent in sorted(percents.items()):
+        share = basis_points(percent, param=f"shares.{name}")
+        number = int(name) if name.isascii() and name.isdigit() and len(name) < 10 else None
+        if number == state.stable:
+            raise InvalidRequest(
+                f"Release {number} answers these requests itself.",
+                remedy="Name another release, or a model.",
+                param=f"shares.{name}",
+            )
+        shadows.append(Shadow(release=number, model=None if number is not None else name, share_bp=share))
+    return structs.replace(state, shadows=tuple(shadows))
 
 
 def standing(state: Traffic, number: int) -> Standing:
@@ -177,7 +214,8 @@ def _back_to(state: Traffic, number: int) -> Traffic:
     history = state.history
     if number in history:
         history = history[: history.index(number)]
-    return Traffic(stable=number, history=history, served=state.served)
+    shadows = tuple(each for each in state.shadows if each.release != number)
+    return Traffic(stable=number, history=history, served=state.served, shadows=shadows)
 
 
 def _arms(before: tuple[Arm, ...], shares: Mapping[int, int]) -> tuple[Arm, ...]:

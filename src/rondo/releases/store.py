@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 
 from rondo.catalog.schema import apps, models, releases, traffic
 from rondo.errors import NotFound
 from rondo.releases import manifest as manifests
 from rondo.releases.model import AppRow, ModelRow, Release, TrafficChange
-from rondo.releases.state import Arm, Traffic
+from rondo.releases.state import Arm, Shadow, Traffic
 from rondo.settings.tables import nearest
 
 
@@ -122,6 +123,12 @@ def list_releases(
     return [_release(row) for row in rows]
 
 
+def get_model(connection: Connection, project: str, name: str) -> ModelRow | None:
+    """The project's model of this name, if there is one."""
+    row = connection.execute(select(models).where(models.c.project == project, models.c.name == name)).first()
+    return None if row is None else ModelRow(**row._mapping)
+
+
 def traffic_history(connection: Connection, project: str, app: str) -> list[TrafficChange]:
     """Every change of the app's traffic, oldest first, each with the state it led to."""
     rows = connection.execute(_traffic_of(project, app).order_by(traffic.c.sequence))
@@ -150,6 +157,7 @@ def insert_traffic(connection: Connection, change: TrafficChange) -> None:
             salt=now.salt,
             history=now.history,
             served=sorted(now.served),
+            shadows=[msgspec.to_builtins(shadow) for shadow in now.shadows],
         )
     )
 
@@ -176,6 +184,7 @@ def _change(row: Row[Any]) -> TrafficChange:
             salt=row.salt,
             history=tuple(row.history),
             served=frozenset(row.served),
+            shadows=msgspec.convert(tuple(row.shadows), tuple[Shadow, ...]),
         ),
     )
 

@@ -17,10 +17,11 @@ from rondo import clock
 from rondo.catalog import revision
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
+from rondo.errors import NotFound
 from rondo.governance import audit
 from rondo.releases import state, store
 from rondo.releases.model import Release, TrafficAction, TrafficChange
-from rondo.releases.state import Traffic
+from rondo.releases.state import Shadow, Traffic
 
 
 def promote(catalog: Catalog, project: str, app: str, release: int, *, actor: str, reason: str = "") -> TrafficChange:
@@ -52,6 +53,17 @@ def rollback(
     return _take(catalog, step, [] if to is None else [to], lambda now: state.rollback(now, to))
 
 
+def shadow(
+    catalog: Catalog, project: str, app: str, percents: Mapping[str, object], *, actor: str, reason: str = ""
+) -> TrafficChange:
+    """Copy shares of the requests, in percent, to releases (by number) and models (by name); none ends all copying.
+
+    Raises NotFound, InvalidRequest (`shares.<name>`).
+    """
+    step = _Step(project, app, "shadow", actor, reason)
+    return _take(catalog, step, [], lambda now: state.shadow(now, percents))
+
+
 def first(connection: Connection, release: Release, *, actor: str) -> TrafficChange | None:
     """Let an app's first release serve at once; None where something serves already."""
     if store.current_traffic(connection, release.project, release.app) is not None:
@@ -77,9 +89,23 @@ def _take(catalog: Catalog, step: _Step, named: Collection[int], move: Callable[
             store.get_release(connection, step.project, step.app, number)
         before = store.current_traffic(connection, step.project, step.app)
         after = move(before.traffic if before else state.NOTHING)
+        for shadowing in after.shadows:
+            _require(connection, step, shadowing)
         if before is not None and after == before.traffic:
             return before
         return _write(connection, step, before, after)
+
+
+def _require(connection: Connection, step: _Step, shadow: Shadow) -> None:
+    """Raises NotFound unless there is such a release, or model."""
+    if shadow.release is not None:
+        store.get_release(connection, step.project, step.app, shadow.release)
+    elif store.get_model(connection, step.project, shadow.name) is None:
+        raise NotFound(
+            f"There is no model called {shadow.name!r:.100}.",
+            remedy="`rondo models list` shows the models; releases go by their number.",
+            param=f"shares.{shadow.name:.100}",
+        )
 
 
 def _write(connection: Connection, step: _Step, before: TrafficChange | None, after: Traffic) -> TrafficChange:
@@ -108,4 +134,7 @@ def _write(connection: Connection, step: _Step, before: TrafficChange | None, af
 def _describe(traffic: Traffic) -> dict[str, object]:
     """For the audit log: `{"stable": 3, "split": {"4": "12.5 %"}}`."""
     shares = {str(arm.release): f"{state.percent_text(arm.share_bp)} %" for arm in traffic.arms}
-    return {"stable": traffic.stable, "split": shares}
+    told: dict[str, object] = {"stable": traffic.stable, "split": shares}
+    if traffic.shadows:
+        told["shadow"] = {each.name: f"{state.percent_text(each.share_bp)} %" for each in traffic.shadows}
+    return told

@@ -15,7 +15,8 @@ from rondo.api.app import api_app
 from rondo.catalog.engine import Catalog, open_catalog
 from rondo.console.app import console_app
 from rondo.control import ControlPlane
-from rondo.gateway.endpoint import Gateway, Receive, Scope, Send
+from rondo.gateway.endpoint import Gateway, Receive, Scope
+from rondo.gateway.reply import Send
 from rondo.governance.keys import ensure_admin
 from rondo.governance.model import DEFAULT_PROJECT
 from rondo.providers.registry import Providers

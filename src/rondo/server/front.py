@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from rondo.gateway.endpoint import Gateway, Receive, Scope, Send, is_gateways
+from rondo.gateway.endpoint import Gateway, Receive, Scope, is_gateways
+from rondo.gateway.reply import Send
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 

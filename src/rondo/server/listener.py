@@ -8,10 +8,13 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 
 from rondo.errors import Conflict
+from rondo.gateway.endpoint import Gateway
+from rondo.server.exchange import GatewayProtocol
 from rondo.server.front import Application
 
 GRACE_S = 30
@@ -21,7 +24,8 @@ GRACE_S = 30
 class HttpServer(uvicorn.Server):
     """The first stop signal lets running requests finish, a second one ends them, unless it is `patient`.
 
-    One that `lingers` only tells of the signal (`on_stop`) and serves on until `should_exit` is set.
+    Requests for `gateway` take the short way to it. One that `lingers` only tells of the signal (`on_stop`) and serves
+    on until `should_exit` is set.
     """
 
     def __init__(
@@ -30,13 +34,14 @@ class HttpServer(uvicorn.Server):
         *,
         on_ready: Callable[[], None],
         on_stop: Callable[[], None],
+        gateway: Gateway | None = None,
         patient: bool = False,
         lingers: bool = False,
     ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=partial(GatewayProtocol, gateway) if gateway is not None else "httptools",  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,

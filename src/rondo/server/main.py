@@ -44,7 +44,10 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
                 crew = Workers(folder, project, host=host, port=listener.getsockname()[1], count=workers)
                 await crew.serve(server.front, on_ready=ready, on_stop=server.control.stopping.set)
             else:
-                await HttpServer(server.front, on_ready=ready, on_stop=server.control.stopping.set).serve([listener])
+                http = HttpServer(
+                    server.front, gateway=server.control.gateway, on_ready=ready, on_stop=server.control.stopping.set
+                )
+                await http.serve([listener])
         finally:
             await server.close()
             listener.close()

@@ -9,7 +9,8 @@ import aiohttp
 from yarl import URL
 
 from rondo.errors import Unavailable
-from rondo.gateway.endpoint import Gateway, Receive, Scope, Send, is_gateways
+from rondo.gateway.endpoint import Gateway, Receive, Scope, is_gateways
+from rondo.gateway.reply import Send
 from rondo.gateway.wire import error_body
 
 _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"))

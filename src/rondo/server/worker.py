@@ -39,7 +39,11 @@ async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str,
     watching = asyncio.create_task(PlanWatch(publisher, gateway).run(stopping))
     # Patient, because a signal to the whole group (Ctrl-C) comes twice: by itself, and by the control plane.
     http = HttpServer(
-        WorkerFront(gateway, control), on_ready=lambda: print("ready", flush=True), on_stop=stopping.set, patient=True
+        WorkerFront(gateway, control),
+        gateway=gateway,
+        on_ready=lambda: print("ready", flush=True),
+        on_stop=stopping.set,
+        patient=True,
     )
 
     def orphaned() -> None:

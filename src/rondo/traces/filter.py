@@ -17,7 +17,8 @@ _LARGEST = 1 << 62  # of a whole number that the store can compare
 class CallFilter(Struct, frozen=True, kw_only=True):
     """All that is set must hold. Times are microseconds, durations milliseconds, costs US dollars.
 
-    `model` is any name of it: asked for, configured, or served. `tag` is (key, value), or (key, None) for any value.
+    `model` is any name of it: asked for, configured, or served. `key` is a key's id, `arm` is `live` or `shadow`,
+    `cache` is `exact` or `semantic`. `tag` is (key, value), or (key, None) for any value.
     `feedback` is the name of a score; `negative` asks for calls with a score against them (True) or for them (False),
     of that name where one is given, else from users.
     """
@@ -33,6 +34,9 @@ class CallFilter(Struct, frozen=True, kw_only=True):
     status: int | None = None
     failed: bool | None = None
     error_code: str | None = None
+    arm: str | None = None
+    key: str | None = None
+    cache: str | None = None
     min_cost: float | None = None
     max_cost: float | None = None
     min_ms: float | None = None
@@ -59,7 +63,7 @@ class CallFilter(Struct, frozen=True, kw_only=True):
         return given
 
 
-_TEXTS = ("app", "model", "provider", "user", "session", "error_code", "feedback")
+_TEXTS = ("app", "model", "provider", "user", "session", "error_code", "feedback", "arm", "key", "cache")
 _AMOUNTS = ("min_cost", "max_cost", "min_ms", "max_ms")
 _TIMES = ("since", "until")
 _CHOICES = ("handed_over", "negative")

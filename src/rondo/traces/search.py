@@ -61,6 +61,9 @@ class CallRow(Struct, frozen=True, kw_only=True):
     handed_over: bool | None
     attempts: int | None
     arrival: int
+    arm: str | None
+    cache: str | None
+    rule: str | None
     feedback: int
     negative_feedback: int
 

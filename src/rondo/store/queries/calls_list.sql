@@ -12,7 +12,8 @@ listed AS (
     SELECT trace_id, span_id, started_at, app, "release", model, provider, served_model, requested_model,
         "user", session, wire, stream, status, failed, error_code, left(error_message, 200) AS error_message,
         duration_ms, first_token_ms, tokens, cost_usd,
-        left(question, 200) AS question, left(answer, 200) AS answer, handed_over, attempts, arrival
+        left(question, 200) AS question, left(answer, 200) AS answer, handed_over, attempts, arrival,
+        arm, "cache", rule
     FROM calls
     WHERE project = $project AND rowid IN (SELECT place FROM page)
 ),

@@ -11,6 +11,7 @@ SELECT trace_id, span_id, started_at, app, "release", model, provider, served_mo
     "user", session, wire, stream, status, failed, error_code, left(error_message, 200) AS error_message,
     duration_ms, first_token_ms, tokens, cost_usd,
     left(question, 200) AS question, left(answer, 200) AS answer, handed_over, attempts, arrival,
+    arm, "cache", rule,
     0 AS feedback, 0 AS negative_feedback
 FROM calls
 WHERE project = $project AND rowid IN (SELECT place FROM page)

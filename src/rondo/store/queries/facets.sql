@@ -1,7 +1,7 @@
 -- What filters can be set to: a row (facet, value, calls) per distinct app, release, model, provider, status and
--- error_code of the calls in [since, until). A release's value is `<app>#<number>`. Parameters: project, since, until.
+-- error_code, arm of the calls in [since, until). A release's value is `<app>#<number>`. Parameters: project, since, until.
 WITH counted AS (
-    SELECT app, "release", model, provider, status, error_code, count(*) AS calls
+    SELECT app, "release", model, provider, status, error_code, arm, count(*) AS calls
     FROM calls
     WHERE project = $project AND started_at >= $since AND started_at < $until
     GROUP BY ALL
@@ -13,6 +13,7 @@ facets AS (
     UNION ALL SELECT 'provider', provider, calls FROM counted
     UNION ALL SELECT 'status', status::VARCHAR, calls FROM counted
     UNION ALL SELECT 'error_code', error_code, calls FROM counted
+    UNION ALL SELECT 'arm', arm, calls FROM counted
 )
 SELECT facet, value, sum(calls)::BIGINT AS calls
 FROM facets

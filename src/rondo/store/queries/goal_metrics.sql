@@ -1,6 +1,6 @@
 -- One row: the metrics that goals can name, for one app in [since, until), and what they rest on. NULL: not known.
 -- Parameters: project, app, release (NULL: all), since, until.
--- Latency and hand-overs are of answered calls; cost per request is of those with a known price.
+-- Copies for a shadow do not count. Latency and hand-overs are of answered calls; cost per request is of those with a known price.
 WITH answered AS (
     SELECT
         count(*) AS calls,
@@ -13,7 +13,7 @@ WITH answered AS (
         count(handed_over) FILTER (WHERE NOT failed) AS handed_over_known
     FROM calls
     WHERE project = $project AND app = $app AND ($release::BIGINT IS NULL OR "release" = $release::BIGINT)
-        AND started_at >= $since AND started_at < $until
+        AND started_at >= $since AND started_at < $until AND arm IS DISTINCT FROM 'shadow'
 ),
 judgements AS (
     SELECT DISTINCT scores.id, scores.verdict

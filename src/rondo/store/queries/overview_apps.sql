@@ -1,8 +1,8 @@
--- A row per app and release with calls in [since, until): load, errors, latency, cost, feedback.
+-- A row per app, release and arm, and model of a shadow, with calls in [since, until): load, errors, latency, cost, feedback.
 -- Parameters: project, since, until. Times are of the call, also for feedback. Latency is of answered calls.
 -- cost_usd is the sum of the known costs, NULL where none is known.
 WITH numbers AS (
-    SELECT app, "release",
+    SELECT app, "release", coalesce(arm, 'live') AS arm, CASE WHEN arm = 'shadow' THEN model END AS shadow_model,
         count(*) AS calls,
         count(*) FILTER (WHERE failed) AS errors,
         quantile_cont(duration_ms, [0.5, 0.95]) FILTER (WHERE NOT failed) AS durations,
@@ -15,7 +15,7 @@ WITH numbers AS (
         max(started_at) AS last_call_at
     FROM calls
     WHERE project = $project AND started_at >= $since AND started_at < $until
-    GROUP BY app, "release"
+    GROUP BY ALL
 ),
 judgements AS (
     SELECT DISTINCT scores.id, scores.verdict, calls.app, calls."release"
@@ -37,4 +37,5 @@ SELECT numbers.* EXCLUDE (durations),
     coalesce(negative, 0) AS negative_feedback
 FROM numbers LEFT JOIN judged
     ON numbers.app IS NOT DISTINCT FROM judged.app AND numbers."release" IS NOT DISTINCT FROM judged."release"
-ORDER BY app NULLS LAST, "release" DESC NULLS LAST
+        AND numbers.arm = 'live'
+ORDER BY app NULLS LAST, "release" DESC NULLS LAST, arm, shadow_model

@@ -1,4 +1,4 @@
--- One row over all calls in [since, until). Parameters: project, since, until.
+-- One row over all live calls in [since, until). Parameters: project, since, until.
 SELECT
     count(*) AS calls,
     count(*) FILTER (WHERE failed) AS errors,
@@ -12,4 +12,4 @@ SELECT
     (SELECT count(*) FROM scores WHERE project = $project AND kind = 'user'
         AND created_at >= $since AND created_at < $until) AS feedback
 FROM calls
-WHERE project = $project AND started_at >= $since AND started_at < $until
+WHERE project = $project AND started_at >= $since AND started_at < $until AND arm IS DISTINCT FROM 'shadow'

@@ -1,4 +1,4 @@
--- Calls over time: a row per bucket in [since, until), also for buckets without calls.
+-- Live calls over time: a row per bucket in [since, until), also for buckets without calls.
 -- Parameters: project, since, until, bucket_us, app (NULL: all). Buckets begin at multiples of bucket_us.
 WITH buckets AS (
     SELECT unnest(range($since::BIGINT // $bucket_us * $bucket_us, $until::BIGINT, $bucket_us::BIGINT)) AS bucket_at
@@ -11,7 +11,7 @@ numbers AS (
         sum(cost_usd) AS cost_usd,
         count(*) - count(cost_usd) AS cost_unknown
     FROM calls
-    WHERE project = $project AND started_at >= $since AND started_at < $until
+    WHERE project = $project AND started_at >= $since AND started_at < $until AND arm IS DISTINCT FROM 'shadow'
         AND ($app::VARCHAR IS NULL OR app = $app::VARCHAR)
     GROUP BY ALL
 )
