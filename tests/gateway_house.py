@@ -65,8 +65,9 @@ class House:
         self._change(grants=grants)
 
     def model(self, name: str, *, project: str = "p", price: Price | None = PRICE, **spec: Any) -> ServedModel:
-        """Serve a model; by default at the upstream, by its own name."""
-        spec = {"provider": "openai", "model": name, "base_url": self.upstream.url, "timeout_s": 5.0, **spec}
+        """Serve a model; by default at the upstream, by its own name, and tried once."""
+        usual = {"provider": "openai", "model": name, "base_url": self.upstream.url, "timeout_s": 5.0, "retries": 0}
+        spec = {**usual, **spec}
         made = ModelSpec(name=name, **spec)
         served = ServedModel(made, self.providers.make(made), price, "prices-1")
         self._change(models={**self.gateway.plan.models, (project, name): served})

@@ -3,7 +3,8 @@
     RondoError
     ├── SettingsError          rondo.toml or a prompt file is wrong (file, key, what is allowed)
     ├── InvalidRequest         the caller sent something we cannot use (names the field)
-    │   └── TooLarge           more bytes than the limit allows
+    │   ├── TooLarge           more bytes than the limit allows
+    │   └── PreviousNotFound   no earlier response that this one could continue
     ├── NotFound               no such app, model, release, trace, ...
     ├── Conflict               the change does not fit the present state
     ├── Unauthorized           no key, or not a valid one
@@ -67,6 +68,10 @@ class InvalidRequest(RondoError):
 
 class TooLarge(InvalidRequest):
     code = "too_large"
+
+
+class PreviousNotFound(InvalidRequest):
+    code = "previous_response_not_found"
 
 
 class NotFound(RondoError):

@@ -158,6 +158,22 @@ traffic = Table(
     ForeignKeyConstraint(["project", "app", "stable"], ["releases.project", "releases.app", "releases.number"]),
 )
 
+# How much a project, an app, a key or a user may use; null is as much as it likes.
+limits = Table(
+    "limits",
+    METADATA,
+    _project(primary_key=True),
+    Column("scope", Text, primary_key=True),  # project | app:NAME | key:ID | user:NAME, or * for each of them
+    Column("requests_per_minute", BigInteger),
+    Column("tokens_per_minute", BigInteger),
+    Column("concurrent", BigInteger),
+    Column("nano_per_day", BigInteger),  # nano-dollars: 1e-9 dollars
+    Column("nano_per_month", BigInteger),
+    Column("alert_at", Json, nullable=False),  # shares of a budget
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
+)
+
 # Each entry's hash covers the entry and the hash before it.
 audit_entries = Table(
     "audit_entries",

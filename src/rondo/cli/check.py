@@ -117,22 +117,19 @@ def _files(project: Path, settings: ProjectSettings) -> Iterator[Finding]:
 
 
 def _model(name: str, model: ModelSettings, *, on_route: bool) -> Finding:
-    from rondo.providers.openai import PRESETS
-    from rondo.providers.registry import SUMMARIES
+    from rondo.providers.registry import HOMELESS, LOCAL, SUMMARIES, has_key, key_variable
 
     what = f"models.{name}"
     if model.provider not in SUMMARIES:
         hint = nearest(model.provider, SUMMARIES)
         return Finding("wrong", what, f"{FILE}: {what}.provider: there is no provider called {model.provider!r}.{hint}")
-    preset = PRESETS.get(model.provider)
-    if preset is None:
+    if model.provider in LOCAL:
         return Finding("ok", what, model.provider)
-    if model.base_url is None and preset.base_url is None:
+    if model.base_url is None and model.provider in HOMELESS:
         return Finding("wrong", what, f"{FILE}: {what}.base_url: {model.provider} has no address of its own: set it.")
-    own_host = model.base_url is None or preset.base_url is None
-    variable = model.api_key_env or (preset.api_key_env if own_host else None)
+    variable = key_variable(model.provider, base_url=model.base_url, api_key_env=model.api_key_env)
     label = f"{model.provider}/{model.model}"
-    if variable is not None and environment(variable) is None:
+    if variable is not None and not has_key(model.provider, variable, environment):
         used = "on the route" if on_route else "not on the route"
         return Finding("warning", what, f"{label} ({used}) needs {variable} in the server's environment; not set here.")
     return Finding("ok", what, label)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from rondo.errors import UpstreamCut, UpstreamError
 from rondo.gateway import request_body
-from rondo.gateway.completion import read_completion, read_embeddings
+from rondo.gateway.completion import Said, read_completion, read_embeddings
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
 from rondo.gateway.stream import StreamedAnswer, batches, is_comment
@@ -41,24 +41,22 @@ class _Fault(Struct):
 _fault = msgspec.json.Decoder(_Fault)
 
 
-async def whole_answer(turn: Turn, model: ServedModel, request: ChatRequest) -> bytes:
-    """One try at a plain completion. Raises UpstreamError."""
+async def whole_answer(turn: Turn, request: ChatRequest, model: ServedModel) -> tuple[bytes, Said]:
+    """One try at a plain completion: its bytes, and what they say. Raises UpstreamError."""
     reply = await model.provider.send(_provider_request(turn, model, request))
     body = await _read(reply)
-    read_completion(turn, body)
-    return body
+    return body, read_completion(body)
 
 
-async def whole_embeddings(turn: Turn, model: ServedModel, request: EmbeddingsRequest) -> bytes:
+async def whole_embeddings(request: EmbeddingsRequest, model: ServedModel) -> tuple[bytes, Said]:
     """One try at embeddings. Raises UpstreamError."""
     body = request_body.for_model(request.fields, model.spec)
     reply = await model.provider.send(ProviderRequest(path="/embeddings", body=body))
     answer = await _read(reply)
-    read_embeddings(turn, answer)
-    return answer
+    return answer, read_embeddings(answer)
 
 
-async def open_stream(turn: Turn, model: ServedModel, request: ChatRequest) -> Opened:
+async def open_stream(turn: Turn, request: ChatRequest, model: ServedModel) -> Opened:
     """One try at a stream, up to its first event that is no comment. Raises UpstreamError."""
     reply = await model.provider.send(_provider_request(turn, model, request))
     if reply.status != 200:
@@ -77,6 +75,11 @@ async def open_stream(turn: Turn, model: ServedModel, request: ChatRequest) -> O
         reply.close()
         raise
     return Opened(reply, first, rest)
+
+
+def let_go(opened: Opened) -> None:
+    """Close a stream that nobody will read."""
+    opened.reply.close()
 
 
 def _provider_request(turn: Turn, model: ServedModel, request: ChatRequest) -> ProviderRequest:

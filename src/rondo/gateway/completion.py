@@ -1,4 +1,4 @@
-"""What a plain reply says: text, tokens, served model. One typed parse; the bytes themselves stay as they are."""
+"""What an answer says: text, tokens, served model. One typed parse; the bytes themselves stay as they are."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from msgspec import Raw, Struct
 
 from rondo.errors import UpstreamCut, UpstreamError
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.turn import Turn
 from rondo.gateway.wire import text_of
+
+
+class Said(Struct, frozen=True, kw_only=True):
+    """An answer as the record has it: `text` for people, `output` the message as JSON, or a list of several."""
+
+    text: str = ""
+    output: bytes = b""
+    served_model: str | None = None
+    finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
 
 
 class _Choice(Struct):
@@ -39,27 +48,30 @@ _message = msgspec.json.Decoder(_Message | None)
 _embeddings = msgspec.json.Decoder(_Embeddings)
 
 
-def read_completion(turn: Turn, body: bytes) -> None:
-    """Take a `chat.completion` into the turn. Raises UpstreamError where it is none."""
+def read_completion(body: bytes) -> Said:
+    """What a `chat.completion` says. Raises UpstreamError where it is none."""
     try:
         completion = read(_completion, body)
         messages = [choice.message for choice in completion.choices]
         first = read(_message, messages[0]) if messages else None
     except UNREADABLE as error:
         raise _garbage(error) from None
-    turn.served_model, turn.usage = completion.model, completion.usage
-    turn.finish_reason = completion.choices[0].finish_reason if messages else None
-    turn.answer = text_of(first.content) if first else ""
-    turn.output = bytes(messages[0]) if len(messages) == 1 else msgspec.json.encode(messages)
+    return Said(
+        text=text_of(first.content) if first else "",
+        output=bytes(messages[0]) if len(messages) == 1 else msgspec.json.encode(messages),
+        served_model=completion.model,
+        finish_reason=completion.choices[0].finish_reason if messages else None,
+        usage=completion.usage,
+    )
 
 
-def read_embeddings(turn: Turn, body: bytes) -> None:
-    """Take a list of embeddings into the turn; the vectors are not recorded. Raises UpstreamError."""
+def read_embeddings(body: bytes) -> Said:
+    """What a list of embeddings says; the vectors are not recorded. Raises UpstreamError."""
     try:
         embeddings = read(_embeddings, body)
     except UNREADABLE as error:
         raise _garbage(error) from None
-    turn.served_model, turn.usage = embeddings.model, embeddings.usage
+    return Said(served_model=embeddings.model, usage=embeddings.usage)
 
 
 def _garbage(error: Exception) -> UpstreamError:

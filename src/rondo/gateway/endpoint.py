@@ -22,6 +22,8 @@ from rondo.gateway.keys import authenticate
 from rondo.gateway.pipeline import CHAT, Answered, Pipeline, Streaming
 from rondo.gateway.plan import Plan
 from rondo.gateway.reply import Headers, Parts, Reply, Send, Whole, send_reply
+from rondo.gateway.retry import Tries
+from rondo.gateway.shadows import Shadows
 from rondo.gateway.turn import Turn
 from rondo.gateway.wire import parse_answer, parse_embeddings, status_of
 from rondo.gateway.wires.base import ClientWire
@@ -57,11 +59,21 @@ def is_gateways(path: str) -> bool:
 class Gateway:
     """An ASGI application for the paths that are its own."""
 
-    def __init__(self, plan: Plan, journal: Journal, *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        *,
+        max_body_bytes: int,
+        tries: Tries | None = None,
+        total_timeout_s: float = 600.0,
+    ) -> None:
         self.plan = plan
         """The plan that new requests begin with; swap it by setting it."""
         self._journal = journal
-        self._pipeline = Pipeline(journal)
+        self.tries = tries or Tries()
+        """How each deployment has been doing."""
+        self._pipeline = Pipeline(journal, self.tries, total_timeout_s=total_timeout_s)
         self.max_body_bytes = max_body_bytes
         self._doors: dict[tuple[str, str], Callable[[Plan, Grant, bytes], Awaitable[Reply]]] = {
             **{("POST", path): partial(self._chat, wire) for path, wire in WIRES.items()},
@@ -111,6 +123,15 @@ class Gateway:
     def check(self) -> None:
         """May requests be served? Raises Unavailable while the journal takes no records."""
         self._journal.check()
+
+    @property
+    def shadows(self) -> Shadows:
+        """The copies of live requests that are under way."""
+        return self._pipeline.shadows
+
+    async def close(self) -> None:
+        """End what runs in the background. Requests must have ended."""
+        await self._pipeline.close()
 
     async def ask(self, grant: Grant, body: bytes) -> Answered | Streaming:
         """Answer a chat request from someone who has been let in already: the console's playground.

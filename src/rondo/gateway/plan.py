@@ -10,11 +10,14 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from rondo.cache.model import CachePolicy
 from rondo.governance.model import Grant
 from rondo.knowledge.search import Index
+from rondo.limits.model import NO_LIMITS, LimitTable
 from rondo.prompts.render import Template
 from rondo.providers.base import ModelSpec, Provider
 from rondo.providers.prices import Price
+from rondo.rules.chain import NO_RULES, Rules
 
 
 class ServedModel(Struct, frozen=True):
@@ -49,6 +52,8 @@ class ServedRelease(Struct, frozen=True, kw_only=True):
     total_timeout_s: float | None = None
     models: dict[str, ServedModel] = {}
     """Every model that the release may call, by name."""
+    rules: Rules = NO_RULES
+    cache: CachePolicy | None = None
 
     @property
     def label(self) -> str:
@@ -80,3 +85,4 @@ class Plan(Struct, frozen=True, kw_only=True):
     """A model named by (provider, model id) alone; None where there is no such provider."""
     faults: dict[tuple[str, str], str] = {}
     """Apps that cannot be served as released, and why."""
+    limits: LimitTable = NO_LIMITS

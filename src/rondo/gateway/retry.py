@@ -1,52 +1,95 @@
-"""Ordered fallback: the models of a route are tried in turn until one answers.
+"""Who answers: the models of a route in turn, each tried and tried again as far as that makes sense.
 
-A model that cannot be reached, is overloaded, fails, talks nonsense or refuses our key hands over to the next.
-A request that is itself at fault (400, 413, 422, ...) goes back to the client at once. Once the client has seen a
-byte, nothing is tried again; that is why `send` must bring back the first event of a stream.
+A deployment that cannot be reached, is overloaded, fails or talks nonsense is tried again, or another one of the same
+model is; after that, the next model of the route takes over. A request that is itself at fault (400, 413, 422, ...)
+goes back to the client at once. Once the client has seen a byte, nothing is tried again; that is why `send` must
+bring back the first event of a stream.
+
+`route.py` has the steps, `faults.py` says what a failure means, `breaker.py` who is left alone, `gate.py` how many
+calls there may be.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from rondo.errors import UpstreamError
+from rondo import clock
+from rondo.gateway.deadlines import Deadlines
+from rondo.gateway.deployments import Deployments, Standing
 from rondo.gateway.plan import ServedModel
+from rondo.gateway.route import AlongRoute, Means
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import passes_on
+from rondo.gateway.won import Won
 
 T = TypeVar("T")
 
-_TRY_NEXT = frozenset((404, 408, 409, 429))
+
+class Tries:
+    """One per gateway process: it knows how each deployment has been doing."""
+
+    def __init__(
+        self,
+        *,
+        breaker_failures: int = 5,
+        breaker_open_s: float = 15.0,
+        chance: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        now: Callable[[], float] = clock.monotonic,
+    ) -> None:
+        """`chance` gives numbers from 0 to 1, `sleep` and `now` are the time; tests bring their own."""
+        self._deployments = Deployments(failures=breaker_failures, open_s=breaker_open_s, chance=chance)
+        self._deadlines = Deadlines()
+        self._means = Means(self._deployments, self._deadlines, chance, sleep, now)
+
+    async def first(
+        self,
+        route: Sequence[ServedModel],
+        send: Callable[[ServedModel], Awaitable[T]],
+        turn: Turn,
+        *,
+        total_timeout_s: float,
+        streaming: bool = False,
+        discard: Callable[[T], None] | None = None,
+    ) -> Won[T]:
+        """The first good result of `send` along `route`; each try becomes a span.
+
+        `streaming`: what `send` brings back is a stream up to its first event. `discard` lets go of a result that
+        nobody needs (a hedge's loser). With hedges, `send` may run twice at a time, so it must leave the turn alone.
+        Raises the RondoError that says most about why nothing was good.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        alarm = self._deadlines.after(total_timeout_s, task.cancel, task.get_loop())
+        along = AlongRoute(
+            self._means,
+            route,
+            send,
+            turn,
+            alarm=alarm,
+            total_s=total_timeout_s,
+            streaming=streaming,
+            discard=discard,
+        )
+        try:
+            return await along.run()
+        except asyncio.CancelledError:
+            if alarm.rang and task.uncancel() <= cancelling:
+                raise along.out_of_time() from None
+            raise
+        finally:
+            alarm.off()
+
+    def standing(self) -> list[Standing]:
+        """Every deployment that has been called, as it is now."""
+        return self._deployments.standing(self._means.now())
 
 
 async def first_answer(route: Sequence[ServedModel], send: Callable[[ServedModel], Awaitable[T]], turn: Turn) -> T:
-    """The first good result of `send` along `route`; each try becomes a span. Raises the last UpstreamError."""
-    for position, model in enumerate(route):
-        since = turn.elapsed_ms()
-        turn.model = model
-        turn.attempts += 1
-        try:
-            result = await send(model)
-        except UpstreamError as error:
-            _note(turn, model, since, error)
-            own_fault = error.status is not None and passes_on(error.status) and error.status not in _TRY_NEXT
-            if own_fault or position == len(route) - 1:
-                raise
-        else:
-            _note(turn, model, since, None)
-            return result
-    raise AssertionError("a route has at least one model")
-
-
-def _note(turn: Turn, model: ServedModel, since: float, error: UpstreamError | None) -> None:
-    status = 200 if error is None else error.status
-    turn.add_span(
-        "model",
-        model.spec.name,
-        since,
-        error=error,
-        provider=model.spec.provider,
-        model=model.spec.model,
-        status=status,
-    )
+    """`Tries.first` for once, without memory of earlier calls."""
+    won = await Tries().first(route, send, turn, total_timeout_s=600.0)
+    won.release()
+    return won.value

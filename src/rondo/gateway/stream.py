@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from rondo.errors import UpstreamCut
+from rondo.gateway.completion import Said
 from rondo.gateway.reading import UNREADABLE, read
 from rondo.gateway.wire import text_of
 
@@ -67,6 +68,16 @@ class StreamedAnswer:
     def text(self) -> str:
         """The first choice's text."""
         return "".join(self._texts.get(0, ()))
+
+    def said(self) -> Said:
+        """What it says so far, as a plain completion would have said it."""
+        return Said(
+            text=self.text,
+            output=self.output(),
+            served_model=self.served_model,
+            finish_reason=self.finish_reason,
+            usage=self.usage,
+        )
 
     def output(self) -> bytes:
         """The messages as a plain completion would have had them: one object, or a list where there are several."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
 from rondo import clock, ids
 from rondo.errors import RondoError
-from rondo.gateway.plan import ServedModel, ServedRelease
+from rondo.gateway.completion import Said
+from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
+from rondo.gateway.shadows import Copied
 from rondo.gateway.wire import ClientRequest, status_of
 from rondo.governance.model import Grant
 from rondo.records import Call, Chunk, Span, Wire
 from rondo.traces.cost import cost_usd, is_counted, usage_from
 
+NOTHING_SAID = Said()
 CLIENT_CLOSED = 499
 """Status of a call whose client left before the end (nginx's number for it)."""
 
@@ -24,25 +28,27 @@ _NOT_PARAMS = frozenset(("model", "messages", "input", "stream", "inputs", "sess
 class Turn:
     """Filled in step by step by the pipeline; `call` makes the record."""
 
-    def __init__(self, grant: Grant, wire: Wire, request: ClientRequest) -> None:
+    def __init__(
+        self, plan: Plan, grant: Grant, wire: Wire, request: ClientRequest, copied: Copied | None = None
+    ) -> None:
+        self.plan = plan
         self.grant = grant
         self.wire = wire
         self.request = request
         self.trace_id = ids.new_trace_id()
         self.span_id = ids.new_span_id()
         self.started_at = clock.now_us()
-        self.release: ServedRelease | None = None
+        self.app: ServedApp | None = None
+        self.release: ServedRelease | None = None if copied is None else copied.release
         self.model: ServedModel | None = None
         self.attempts = 0
+        self.context: Sequence[Chunk] | None = None
         self.chunks: list[Chunk] = []
         self.rendered: bytes = b""
         self.spans: list[Span] = []
         self.first_token_ms: float | None = None
-        self.served_model: str | None = None
-        self.finish_reason: str | None = None
-        self.answer = ""
-        self.output: bytes = b""
-        self.usage: dict[str, Any] | None = None
+        self.said = NOTHING_SAID
+        self.shadow_of: str | None = None if copied is None else copied.trace_id
         self._began = clock.monotonic()
 
     @property
@@ -80,15 +86,15 @@ class Turn:
     @property
     def handed_over(self) -> bool | None:
         """Whether the app passed the customer on to a person; None for calls that are not an app's."""
-        if self.release is None or not self.answer:
+        if self.release is None or not self.said.text:
             return None
-        return self.answer.strip() == self.release.hand_over.strip()
+        return self.said.text.strip() == self.release.hand_over.strip()
 
     def call(self, *, error: RondoError | None = None, client_closed: bool = False) -> Call:
         """The record, as things stand now."""
-        request, release, model = self.request, self.release, self.model
+        request, release, model, said = self.request, self.release, self.model, self.said
         status = CLIENT_CLOSED if client_closed else 200 if error is None else status_of(error)
-        usage = usage_from(self.usage) if self.usage is not None and is_counted(self.usage) else None
+        usage = usage_from(said.usage) if said.usage is not None and is_counted(said.usage) else None
         price = model.price if model else None
         code = "client_closed" if client_closed else error.code if error else None
         return Call(
@@ -103,7 +109,7 @@ class Turn:
             status=status,
             error_code=code,
             error_message=str(error) if error else None,
-            finish_reason=self.finish_reason,
+            finish_reason=said.finish_reason,
             stream=request.stream,
             app=release.app if release else None,
             release=release.number if release else None,
@@ -115,16 +121,16 @@ class Turn:
             requested_model=request.model,
             model=model.spec.name if model else None,
             provider=model.spec.provider if model else None,
-            served_model=self.served_model,
+            served_model=said.served_model,
             attempts=self.attempts,
             user=request.user,
             session=request.session,
             tags=request.tags,
             question=request.question,
-            answer=self.answer,
+            answer=said.text,
             handed_over=self.handed_over,
             input=_text(request.fields.get("input" if self.wire == "embeddings" else "messages")),
-            output=self.output.decode("utf-8", "replace"),
+            output=said.output.decode("utf-8", "replace"),
             params=_params(request.fields),
             inputs=msgspec.json.encode(request.inputs).decode() if request.inputs else "{}",
             rendered=self.rendered.decode(),
@@ -136,6 +142,8 @@ class Turn:
             reasoning_tokens=usage.reasoning if usage else None,
             cost_usd=cost_usd(usage, price) if usage and price else None,
             price_version=model.price_version if model else None,
+            arm="live" if self.shadow_of is None else "shadow",
+            shadow_of=self.shadow_of,
             spans=self.spans,
         )
 

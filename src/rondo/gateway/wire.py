@@ -10,12 +10,16 @@ from msgspec import Raw, Struct
 from rondo.errors import InvalidRequest, RondoError, UpstreamError
 from rondo.gateway.reading import UNREADABLE, read
 
-OWN_FIELDS = ("inputs", "session")
-"""Request fields that are Rondo's, and go to no provider."""
+OWN_FIELDS = ("inputs", "session", "models", "route", "responses")
+"""Request fields that are Rondo's, and go to no provider. `responses` is what only that wire has a word for."""
+
+MOST_MODELS = 10
+"""How many models a request may name to be tried in turn."""
 
 STATUS: dict[str, int] = {
     "invalid_request": 400,
     "invalid_settings": 400,
+    "previous_response_not_found": 400,
     "too_large": 413,
     "unauthorized": 401,
     "forbidden": 403,
@@ -63,13 +67,15 @@ class ClientRequest(Struct, kw_only=True):
 
 
 class ChatRequest(ClientRequest, kw_only=True):
-    """`wants_usage`: the client asked for a usage event at the end of its stream; `choices` is its `n`.
+    """`models` are tried after `model`, in this order. `wants_usage`: the client asked for a usage event at the end of
+    its stream; `choices` is its `n`.
 
     `extended`: the messages hold fields that only some providers know. `echo` is what the client's own wire needs back
     in its answer, as JSON (the request's own fields in Responses, say).
     """
 
     messages: list[Message]
+    models: list[str] = []
     wants_usage: bool = False
     choices: int = 1
     extended: bool = False
@@ -104,6 +110,7 @@ class _StreamOptions(Struct):
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _string = msgspec.json.Decoder(str)
 _optional_string = msgspec.json.Decoder(str | None)
+_optional_strings = msgspec.json.Decoder(list[str] | None)
 _optional_int = msgspec.json.Decoder(int | None)
 _optional_bool = msgspec.json.Decoder(bool | None)
 _messages = msgspec.json.Decoder(list[Message])
@@ -114,42 +121,54 @@ _answer = msgspec.json.Decoder(AnswerRequest)
 
 def parse_chat(body: bytes) -> ChatRequest:
     """Raises InvalidRequest, naming the field."""
-    fields = _top_level(body)
+    fields = top_level(body)
+    others = models_of(fields) if "models" in fields else []
     request = ChatRequest(
         fields=fields,
-        model=_read(fields, "model", _string),
-        messages=_read(fields, "messages", _messages),
+        model=others[0] if others and "model" not in fields else read_field(fields, "model", _string),
+        messages=read_field(fields, "messages", _messages),
+        models=others,
     )
     if not request.messages:
         raise InvalidRequest("`messages` is empty.", remedy="Send at least one message.", param="messages")
     if "stream" in fields:
-        request.stream = bool(_read(fields, "stream", _optional_bool))
+        request.stream = bool(read_field(fields, "stream", _optional_bool))
     if "stream_options" in fields:
-        options = _read(fields, "stream_options", _stream_options)
+        options = read_field(fields, "stream_options", _stream_options)
         request.wants_usage = bool(options and options.include_usage)
     if "n" in fields:
-        request.choices = _read(fields, "n", _optional_int) or 1
+        request.choices = read_field(fields, "n", _optional_int) or 1
     if "user" in fields:
-        request.user = _read(fields, "user", _optional_string)
+        request.user = read_field(fields, "user", _optional_string)
     if "session" in fields:
-        request.session = _read(fields, "session", _optional_string)
+        request.session = read_field(fields, "session", _optional_string)
     if "metadata" in fields:
-        request.tags = _as_tags(_read(fields, "metadata", _tags))
+        request.tags = as_tags(read_field(fields, "metadata", _tags))
     if "inputs" in fields:
-        request.inputs = _read(fields, "inputs", _tags) or {}
+        request.inputs = read_field(fields, "inputs", _tags) or {}
     return request
+
+
+def models_of(fields: dict[str, Raw]) -> list[str]:
+    """OpenRouter's list of models, tried in order. Raises InvalidRequest."""
+    names = read_field(fields, "models", _optional_strings) or []
+    if len(names) > MOST_MODELS:
+        raise InvalidRequest(f"`models` has {len(names)} names.", remedy=f"Send at most {MOST_MODELS}.", param="models")
+    if "route" in fields and read_field(fields, "route", _optional_string) not in (None, "fallback"):
+        raise InvalidRequest("`route` is not known.", remedy='With `models`, it can be "fallback" only.', param="route")
+    return names
 
 
 def parse_embeddings(body: bytes) -> EmbeddingsRequest:
     """Raises InvalidRequest, naming the field."""
-    fields = _top_level(body)
-    request = EmbeddingsRequest(fields=fields, model=_read(fields, "model", _string))
+    fields = top_level(body)
+    request = EmbeddingsRequest(fields=fields, model=read_field(fields, "model", _string))
     if "input" not in fields:
         raise InvalidRequest("`input` is missing.", remedy="Send the text to embed.", param="input")
     if "user" in fields:
-        request.user = _read(fields, "user", _optional_string)
+        request.user = read_field(fields, "user", _optional_string)
     if "metadata" in fields:
-        request.tags = _as_tags(_read(fields, "metadata", _tags))
+        request.tags = as_tags(read_field(fields, "metadata", _tags))
     return request
 
 
@@ -195,7 +214,8 @@ def passes_on(status: int) -> bool:
     return 400 <= status < 500 and status not in KEY_REFUSED
 
 
-def _top_level(body: bytes) -> dict[str, Raw]:
+def top_level(body: bytes) -> dict[str, Raw]:
+    """The values of a body, by field, as they came. Raises InvalidRequest."""
     try:
         fields = read(_fields, body)
         if not body.isascii():
@@ -205,7 +225,8 @@ def _top_level(body: bytes) -> dict[str, Raw]:
         raise InvalidRequest(f"The body is not a JSON object: {error}.") from None
 
 
-def _read(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[Any]) -> Any:
+def read_field(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """One value, as the decoder's type. Raises InvalidRequest, naming the field."""
     raw = fields.get(name)
     if raw is None:
         raise InvalidRequest(f"`{name}` is missing.", param=name)
@@ -215,5 +236,6 @@ def _read(fields: dict[str, Raw], name: str, decoder: msgspec.json.Decoder[Any])
         raise InvalidRequest(f"`{name}` cannot be read: {error}.", param=name) from None
 
 
-def _as_tags(metadata: dict[str, Any] | None) -> dict[str, str]:
+def as_tags(metadata: dict[str, Any] | None) -> dict[str, str]:
+    """`metadata` as tags: every value as text."""
     return {key: value if isinstance(value, str) else str(value) for key, value in (metadata or {}).items()}

@@ -7,7 +7,6 @@ from msgspec import Struct
 from rondo.errors import Unavailable
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
-from rondo.providers.openai import OpenAICompatible
 from rondo.traces.drain import Drain, DrainStatus
 
 LATE_S = 30.0
@@ -85,7 +84,7 @@ def _models(plan: Plan, project: str) -> list[Check]:
     }
     found = []
     for name, model in sorted(on_routes.items()):
-        missing = model.provider.missing_key if isinstance(model.provider, OpenAICompatible) else None
+        missing: str | None = getattr(model.provider, "missing_key", None)
         found.append(
             Check(
                 name=f"model {name}",

@@ -1,4 +1,7 @@
-"""Answers in OpenAI's shape, for providers that make them themselves. Tokens are counted as words."""
+"""Answers in OpenAI's shape, for providers that make them themselves and adapters that translate.
+
+`completion` and `completion_events` count tokens as words.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,62 @@ from typing import Any
 import msgspec
 
 from rondo import clock
+
+DONE = b"data: [DONE]\n\n"
+_encode = msgspec.json.Encoder().encode
+
+
+class Answer:
+    """Writes one answer: whole, or event by event. `answer_id` is the provider's own, where it has one."""
+
+    def __init__(self, model: str, answer_id: str = "") -> None:
+        self.model = model
+        self.answer_id = answer_id
+        self._created = clock.now_us()
+
+    def whole(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None) -> bytes:
+        """A `chat.completion`."""
+        return _encode({**self._head("chat.completion"), "choices": choices, "usage": usage})
+
+    def event(
+        self, delta: dict[str, Any], *, choice: int = 0, finish: str | None = None, **more: Any
+    ) -> bytes:
+        """A `chat.completion.chunk`; `more` are further fields of the choice."""
+        one = {"index": choice, "delta": delta, "finish_reason": finish, **more}
+        return b"data: " + _encode({**self._head("chat.completion.chunk"), "choices": [one]}) + b"\n\n"
+
+    def usage_event(self, usage: dict[str, Any]) -> bytes:
+        head = self._head("chat.completion.chunk")
+        return b"data: " + _encode({**head, "choices": [], "usage": usage}) + b"\n\n"
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        answer_id = self.answer_id or f"{self._created:x}"
+        return {
+            "id": f"chatcmpl-{answer_id}",
+            "object": kind,
+            "created": self._created // 1_000_000,
+            "model": self.model,
+        }
+
+
+def usage_of(
+    prompt: int, completion: int, *, cached: int = 0, cache_write: int = 0, reasoning: int | None = None
+) -> dict[str, Any]:
+    """`prompt` holds what was read from and written to the cache, `completion` the reasoning."""
+    usage: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": cache_write},
+    }
+    if reasoning is not None:
+        usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    return usage
+
+
+def tool_call(call_id: str, name: str, arguments: str, **more: Any) -> dict[str, Any]:
+    """A tool call of a message; with `index=` one of a stream."""
+    return {**more, "id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def completion(text: str, *, model: str, prompt_tokens: int) -> bytes:

@@ -1,106 +1,214 @@
 """The seam to the network: post bytes to a provider, get a reply under way.
 
-The only file that knows the HTTP client. A `Target` is prepared once per model, so that a request costs no URL
-parsing and no header building. Redirects are never followed: a key goes to the host it was given for.
+The only file of the providers that knows the HTTP client below it (`providers/http`). A `Target` is prepared once per
+model, so that a request costs no URL parsing and no header building. Redirects are never followed: a key goes to the
+host it was given for. Nothing is ever sent twice.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from typing import Protocol
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
 
-import aiohttp
-from yarl import URL
-
-from rondo.errors import UpstreamCut, UpstreamTimeout, UpstreamUnreachable
+from rondo.errors import SettingsError, UpstreamCut, UpstreamError
 from rondo.providers.base import Reply
+from rondo.providers.http import address
+from rondo.providers.http.address import Origin
+from rondo.providers.http.connection import Connection
+from rondo.providers.http.dial import Dialer, Names, tls_context
+from rondo.providers.http.pool import Pool
+from rondo.providers.http.proxy import Proxy, Routes, credentials_wanted
+from rondo.settings.environment import Proxies
 
-
-class Target(Protocol):
-    """One address of one provider."""
-
-    async def post(self, body: bytes) -> Reply: ...
+_NO_PROXIES = Proxies()
+_CODINGS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress")
 
 
 class Upstream:
-    """A pool of connections to providers, one per process. Make it and close it on the event loop."""
+    """Connections to providers, pooled; one per process. Use it and close it on one event loop."""
 
-    def __init__(self, *, connect_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float = 10.0,
+        proxies: Proxies = _NO_PROXIES,
+        ca_file: str | None = None,
+        max_reply_mb: int = 128,
+    ) -> None:
+        """`ca_file` has certificates of authorities to trust beside those of the system.
+
+        `max_reply_mb` is the largest reply that is read whole; streams have no end.
+        Raises SettingsError where the environment names a proxy or a file that cannot be used.
+        """
         self._connect_timeout_s = connect_timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._max_reply = max_reply_mb << 20
+        self._pools: dict[tuple[Origin, Proxy | None], Pool] = {}
+        self._names = Names()
+        self._ca_file = ca_file
+        self._tls: ssl.SSLContext | None = None
+        try:
+            self._routes = Routes(proxies)
+        except ValueError as error:
+            raise SettingsError(f"{error}.", file="the environment") from None
+        if ca_file is not None:
+            self._secure()
 
     def target(self, url: str, headers: Mapping[str, str], *, timeout_s: float) -> Target:
-        """`timeout_s` is the longest silence: before the reply's headers, and between parts of its body."""
-        return _AiohttpTarget(
-            self,
-            URL(url),
-            {"content-type": "application/json", "accept-encoding": "identity", **headers},
-            aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s, sock_read=timeout_s),
-        )
+        """`timeout_s` is the longest silence: before the reply's headers, and between parts of its body.
 
-    @property
-    def session(self) -> aiohttp.ClientSession:
-        """Made on first use, since it belongs to the running loop."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent",),
-                auto_decompress=False,
-            )
-        return self._session
+        Raises ValueError for a URL that is none, BadHeader for a header that cannot be sent.
+        """
+        origin, path = address.split(url)
+        proxy = self._routes.proxy_for(origin)
+        pool = self._pools.get((origin, proxy))
+        if pool is None:
+            tls = self._secure() if origin.scheme == "https" else None
+            dialer = Dialer(origin, proxy, self._names, tls, timeout_s=self._connect_timeout_s)
+            pool = self._pools[origin, proxy] = Pool(origin, dialer)
+        return Target(pool, origin, path, headers, proxy=proxy, timeout_s=timeout_s, max_reply=self._max_reply)
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections are open, and how many of them are idle."""
+        sizes = [pool.size for pool in self._pools.values()]
+        return sum(open_ for open_, _ in sizes), sum(idle for _, idle in sizes)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close all connections; calls under way get UpstreamCut."""
+        for pool in self._pools.values():
+            pool.close()
+        for _ in range(10):  # the loop tells of a closed connection a moment later
+            if self.connections()[0]:
+                await asyncio.sleep(0)
+
+    def _secure(self) -> ssl.SSLContext:
+        if self._tls is None:
+            try:
+                self._tls = tls_context(self._ca_file)
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+                raise SettingsError(
+                    f"{self._ca_file!r} cannot be read as certificates ({reason}).",
+                    file="the environment",
+                    param="RONDO_CA_FILE",
+                    remedy="It is a file of certificates in PEM.",
+                ) from None
+        return self._tls
 
 
-class _AiohttpTarget:
+class Target:
+    """One address of one provider."""
+
     def __init__(
-        self, upstream: Upstream, url: URL, headers: Mapping[str, str], timeout: aiohttp.ClientTimeout
+        self,
+        pool: Pool,
+        origin: Origin,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        proxy: Proxy | None,
+        timeout_s: float,
+        max_reply: int,
     ) -> None:
-        self._upstream = upstream
-        self._url = url
-        self._headers = headers
-        self._timeout = timeout
+        self._pool = pool
+        self._timeout_s = timeout_s
+        self._max_reply = max_reply
+        # Over http a proxy is asked for the whole address, and itself wants to know who asks.
+        self._proxy = proxy if origin.scheme == "http" else None
+        own = {"host": origin.authority, "content-type": "application/json", "accept-encoding": "identity"}
+        if self._proxy is not None:
+            path = f"http://{origin.authority}{path}"
+            if self._proxy.authorization is not None:
+                own["proxy-authorization"] = self._proxy.authorization
+        self._path = path
+        self._headers = {**own, **address.checked(headers)}
+        self._head = address.request_head(path, self._headers)
 
-    async def post(self, body: bytes) -> Reply:
-        try:
-            response = await self._upstream.session.post(
-                self._url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
+    async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+        """`headers` are this request's own, beside the target's or in place of them.
+
+        Raises UpstreamError, and BadHeader for a header that cannot be sent.
+        """
+        head = self._head if headers is None else self._head_with(headers)
+        connection = self._pool.idle() or await self._pool.connect()
+        await connection.ask(b"%b%d\r\n\r\n" % (head, len(body)), body, self._timeout_s)
+        reply = _Reply(connection, self._max_reply)
+        if b"content-encoding" in connection.headers or (self._proxy is not None and reply.status == 407):
+            self._refuse(reply)
+        return reply
+
+    def _head_with(self, headers: Mapping[str, str]) -> bytes:
+        return address.request_head(self._path, {**self._headers, **address.checked(headers)})
+
+    def _refuse(self, reply: _Reply) -> None:
+        """Raises for what is no answer of the provider, or none that can be read."""
+        if self._proxy is not None and reply.status == 407:
+            reply.close()
+            raise credentials_wanted(self._proxy)
+        coding = reply.headers.get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity"):
+            reply.close()
+            named = coding if coding in _CODINGS else "a coding that is not known"
+            raise UpstreamError(
+                f"The provider compressed its answer ({named}), which it was asked not to do.",
+                status=reply.status if reply.status >= 400 else None,
             )
-        except TimeoutError:
-            raise UpstreamTimeout(f"{self._url.host} did not answer in time.") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            raise UpstreamUnreachable(f"{self._url.host} could not be reached: {reason}.") from None
-        return _AiohttpReply(response)
 
 
-class _AiohttpReply:
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        self._response = response
+class _Reply:
+    """A reply under way. It has its connection until it is read to its end, or closed."""
+
+    __slots__ = ("_connection", "_max", "headers", "status")
+
+    def __init__(self, connection: Connection, most: int) -> None:
+        self.status = connection.status
+        self.headers: Mapping[str, str] = Headers(connection.headers)
+        self._connection: Connection | None = connection
+        self._max = most
 
     async def read(self) -> bytes:
-        try:
-            return await self._response.read()
-        except TimeoutError:
-            raise UpstreamTimeout("The provider fell silent in the middle of its answer.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamCut(f"The provider broke off its answer: {error or type(error).__name__}.") from None
+        body = await self._held().whole(self._max)
+        self.close()
+        return body
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except (TimeoutError, asyncio.IncompleteReadError):
-            raise UpstreamCut("The provider fell silent in the middle of its answer.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamCut(f"The provider broke off its answer: {error or type(error).__name__}.") from None
+        connection = self._held()
+        while data := await connection.part():
+            yield data
+        self.close()
 
     def close(self) -> None:
-        self._response.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def _held(self) -> Connection:
+        if self._connection is None:
+            raise UpstreamCut("The answer was closed before it was read.")
+        return self._connection
+
+    def __del__(self) -> None:
+        # Forgotten: nobody will ever read it, and its connection would stay busy for ever.
+        if self._connection is not None:
+            self._connection.abandon()
+
+
+class Headers(Mapping[str, str]):
+    """A reply's headers, by their names in lower case; decoded when they are asked for, which is seldom."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return self._raw[name.lower().encode("ascii")].decode("latin-1")
+        except (KeyError, UnicodeEncodeError):
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)

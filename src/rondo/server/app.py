@@ -15,7 +15,7 @@ from rondo.api.app import api_app
 from rondo.catalog.engine import Catalog, open_catalog
 from rondo.console.app import console_app
 from rondo.control import ControlPlane
-from rondo.gateway.endpoint import Gateway, Receive, Scope
+from rondo.gateway.endpoint import Receive, Scope
 from rondo.gateway.reply import Send
 from rondo.governance.keys import ensure_admin
 from rondo.governance.model import DEFAULT_PROJECT
@@ -26,7 +26,7 @@ from rondo.releases.publish import Publisher
 from rondo.server.data_folder import DataFolder
 from rondo.server.front import Front
 from rondo.server.plan_watch import PlanWatch
-from rondo.server.wiring import catalog_url, limits, open_journal
+from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
 from rondo.store.duckdb import DuckDBStore
@@ -59,7 +59,7 @@ class Server:
         except BaseException:
             data.unlock()
             raise
-        gateway = Gateway(publisher.plan(), self.journal, max_body_bytes=gateway_settings.max_body_mb << 20)
+        gateway = make_gateway(publisher.plan(), self.journal, gateway_settings)
         self.watch = PlanWatch(publisher, gateway)
         self.control = ControlPlane(
             catalog=self.catalog,
@@ -93,6 +93,7 @@ class Server:
         self.control.stopping.set()
         self._ended.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.control.gateway.close()
         await self.upstream.close()
         self.journal.close()
         await asyncio.to_thread(self.records.close)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rondo.catalog.engine import sqlite_url
+from rondo.gateway.endpoint import Gateway
+from rondo.gateway.plan import Plan
+from rondo.gateway.retry import Tries
 from rondo.journal.append import Journal
 from rondo.server.data_folder import DataFolder
 from rondo.settings.environment import environment
@@ -23,6 +26,17 @@ def limits(project: Path | None) -> tuple[JournalSettings, GatewaySettings]:
 def catalog_url(data: DataFolder) -> str:
     """The catalog's database: the one the environment names, or SQLite in the data folder."""
     return environment("RONDO_CATALOG_URL") or sqlite_url(data.catalog)
+
+
+def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings) -> Gateway:
+    """One process's gateway. Make it on the event loop."""
+    return Gateway(
+        plan,
+        journal,
+        max_body_bytes=settings.max_body_mb << 20,
+        tries=Tries(breaker_failures=settings.breaker_failures, breaker_open_s=settings.breaker_open_s),
+        total_timeout_s=settings.total_timeout_s,
+    )
 
 
 def open_journal(data: DataFolder, writer: str, settings: JournalSettings) -> Journal:

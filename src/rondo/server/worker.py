@@ -14,7 +14,6 @@ from pathlib import Path
 import uvloop
 
 from rondo.catalog.engine import Catalog
-from rondo.gateway.endpoint import Gateway
 from rondo.providers.registry import Providers
 from rondo.providers.upstream import Upstream
 from rondo.releases.publish import Publisher
@@ -23,7 +22,7 @@ from rondo.server.listener import HttpServer, join
 from rondo.server.log import log_to_stderr
 from rondo.server.passing import ControlSocket, WorkerFront
 from rondo.server.plan_watch import PlanWatch
-from rondo.server.wiring import catalog_url, limits, open_journal
+from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal
 
 
 async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str, port: int) -> None:
@@ -33,7 +32,7 @@ async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str,
     upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
     publisher = Publisher(catalog, data.knowledge, Providers(upstream))
     journal = open_journal(data, f"worker-{slot}", journal_settings)
-    gateway = Gateway(publisher.plan(), journal, max_body_bytes=gateway_settings.max_body_mb << 20)
+    gateway = make_gateway(publisher.plan(), journal, gateway_settings)
     control = ControlSocket(data.control_socket)
     stopping = asyncio.Event()
     watching = asyncio.create_task(PlanWatch(publisher, gateway).run(stopping))
@@ -57,6 +56,7 @@ async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str,
     finally:
         stopping.set()
         await watching
+        await gateway.close()
         await control.close()
         await upstream.close()
         journal.close()

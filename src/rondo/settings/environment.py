@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import NamedTuple
 
 ENVIRONMENT: dict[str, str] = {
     "RONDO_URL": "Address of the server that commands talk to.",
@@ -12,8 +13,20 @@ ENVIRONMENT: dict[str, str] = {
     "NO_COLOR": "Any value: commands print without colours.",
     "RONDO_ADMIN_KEY": "The admin key to create on first start, instead of a generated one.",
     "RONDO_KEY_HOSTS": "Further hosts that keys may be sent to: `VARIABLE=host[:port] ...`.",
+    "RONDO_CA_FILE": "Certificates (PEM) of authorities to trust for providers, beside those of the system.",
+    "HTTPS_PROXY": "Proxy for providers at https:// addresses: `http://[user:password@]host:port`.",
+    "HTTP_PROXY": "The same for http:// addresses. Names in lower case count too, and before these.",
+    "ALL_PROXY": "Proxy for what the other two do not name.",
+    "NO_PROXY": "Hosts to reach without one: `example.com,10.0.0.0/8,other:8443` or `*`.",
     "OPENAI_API_KEY": "Key of the provider `openai`.",
+    "ANTHROPIC_API_KEY": "Key of the provider `anthropic`.",
     "AZURE_OPENAI_API_KEY": "Key of the provider `azure`.",
+    "GEMINI_API_KEY": "Key of the provider `gemini`.",
+    "AWS_BEARER_TOKEN_BEDROCK": "Key of the provider `bedrock`; or else a pair of AWS keys signs:",
+    "AWS_ACCESS_KEY_ID": "Id of the AWS key that signs for `bedrock`.",
+    "AWS_SECRET_ACCESS_KEY": "Its secret half.",
+    "AWS_SESSION_TOKEN": "Its session token, where the key is a temporary one.",
+    "AWS_REGION": "Region of `bedrock`, where a model names none.",
     "OPENROUTER_API_KEY": "Key of the provider `openrouter`.",
     "MISTRAL_API_KEY": "Key of the provider `mistral`.",
     "GROQ_API_KEY": "Key of the provider `groq`.",
@@ -22,6 +35,27 @@ ENVIRONMENT: dict[str, str] = {
 }
 
 
+class Proxies(NamedTuple):
+    """Addresses of proxies by the scheme of what is reached through them, and what is reached without."""
+
+    http: str | None = None
+    https: str | None = None
+    exceptions: str = ""
+
+    def __repr__(self) -> str:
+        return "Proxies(...)"  # an address may hold a password
+
+
 def environment(name: str) -> str | None:
     """A variable's value, or None where it is unset or empty. Models may name further ones by `api_key_env`."""
     return os.environ.get(name) or None
+
+
+def proxies() -> Proxies:
+    """The proxies that the environment names. A variable in lower case counts before the one in upper case."""
+    named = {name: os.environ.get(name.lower(), os.environ.get(name, "")) for name in _PROXY_VARIABLES}
+    both = named["ALL_PROXY"]
+    return Proxies(named["HTTP_PROXY"] or both or None, named["HTTPS_PROXY"] or both or None, named["NO_PROXY"])
+
+
+_PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

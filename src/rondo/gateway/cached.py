@@ -1,0 +1,127 @@
+"""The cache in the gateway's words: which request may be cached and how, what a hit brings, how a question is embedded.
+
+An app without `[cache]` never comes here. What is kept is the model's own answer, as it was before pseudonyms were put
+back; so a hit goes through the same output guards, and to the same wire, as an answer that a model gave just now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from rondo import clock
+from rondo.cache.answers import Embed
+from rondo.cache.key import asked
+from rondo.cache.meaning import Vector
+from rondo.cache.model import Asked, CachePolicy, Hit, Kept
+from rondo.errors import UpstreamCut
+from rondo.gateway.plan import ServedModel, ServedRelease
+from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.wire import ChatRequest
+from rondo.guards.model import Ask
+from rondo.records import Chunk
+
+Freshness = Literal["use", "refresh", "none"]
+"""What a client's `cache-control` asks: a kept answer if there is one, a new one to be kept, or neither."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+def freshness(headers: Headers) -> Freshness:
+    """`no-store` neither reads nor keeps; `no-cache` and `max-age=0` ask anew, and keep what comes."""
+    found: Freshness = "use"
+    for name, value in headers:
+        if name == b"cache-control":
+            directives = {each.strip() for each in value.lower().split(b",")}
+            if b"no-store" in directives:
+                return "none"
+            if b"no-cache" in directives or b"max-age=0" in directives:
+                found = "refresh"
+    return found
+
+
+def asked_of(
+    policy: CachePolicy,
+    project: str,
+    release: ServedRelease,
+    route: Sequence[ServedModel],
+    request: ChatRequest,
+    *,
+    rendered: bytes,
+    chunks: Sequence[Chunk],
+    given: Sequence[Chunk] | None,
+) -> Asked | None:
+    """The request as the cache knows it; None where it must not be cached.
+
+    `route` are the models that would be tried, as rules and guards left it; `chunks` the passages before the model,
+    `given` those that the client sent in place of retrieval.
+    """
+    return asked(
+        policy,
+        place=(project, release.app, release.hash, *(model.spec.name for model in route)),
+        messages=rendered,
+        fields=request.fields,
+        frozen=release.params,
+        question=request.question,
+        passages=[chunk.text for chunk in chunks],
+        given=None if given is None else [chunk.text for chunk in given],
+        inputs=request.inputs,
+        who=_who(request),
+    )
+
+
+def _who(request: ChatRequest) -> str | None:
+    """The user, else the conversation, never one mistaken for the other."""
+    if request.user:
+        return f"user {request.user}"
+    return f"session {request.session}" if request.session else None
+
+
+def kept_of(completion: bytes, model: ServedModel, cost: float | None, trace_id: str) -> Kept:
+    """An answer to keep, made just now."""
+    spec = model.spec
+    return Kept(
+        completion=completion,
+        model=spec.name,
+        provider=spec.provider,
+        cost_usd=cost,
+        trace_id=trace_id,
+        made_at=clock.now_us(),
+    )
+
+
+def about(hit: Hit) -> dict[str, Any]:
+    """What the record's span says of a hit."""
+    return {
+        "found_by": hit.found_by,
+        "similarity": None if hit.similarity is None else round(hit.similarity, 4),
+        "made_by": hit.kept.trace_id,
+        "age_s": max(0, clock.now_us() - hit.kept.made_at) // 1_000_000,
+    }
+
+
+def embedder(ask: Ask, model: str) -> Embed:
+    """Vectors of questions by the model of this name. They raise what `ask` does, and UpstreamCut."""
+
+    async def embed(question: str) -> Vector:
+        answer = await ask(model, "/embeddings", {"input": question})
+        try:
+            return read(_embeddings, answer).data[0].embedding
+        except (*UNREADABLE, IndexError):
+            raise UpstreamCut(f"The answer of the embedding model {model!r} cannot be read.") from None
+
+    return embed
+
+
+class _Embedding(Struct):
+    embedding: list[float]
+
+
+class _Embeddings(Struct):
+    data: list[_Embedding]
+
+
+_embeddings = msgspec.json.Decoder(_Embeddings)

@@ -1,0 +1,112 @@
+"""Lists of words and phrases, and regular expressions of the operator's own: the check `words`.
+
+Words are found whole, in capitals or not, with any space between the words of a phrase. Scripts without spaces
+(Chinese, Japanese, Thai) have no whole words: there they are found anywhere. Expressions are RE2's, which takes time in
+proportion to the text, whatever they are.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import re2
+
+from rondo.guards.model import NOTHING, Finding, Looked, Text, count
+
+_EDGE_BEFORE, _EDGE_AFTER = r"(?:^|[^\pL\pN_])", r"(?:$|[^\pL\pN_])"
+_PATTERN_REACH = 256
+_SPACE = 16
+_MEMORY = 64 * 1024 * 1024
+
+
+class Words:
+    """Compiled once."""
+
+    def __init__(self, words: Sequence[str], patterns: Sequence[str]) -> None:
+        """Raises ValueError for an expression that RE2 does not take."""
+        self._searches = [("word", each) for each in _lists(words)]
+        self._searches += [("pattern", compile_pattern(pattern)) for pattern in patterns]
+        longest = max((len(word) for word in words), default=0) + _SPACE
+        self._reach = max(longest, _PATTERN_REACH) if patterns else longest
+
+    def look(self, texts: Sequence[Text]) -> Looked:
+        places = [self._find(text.value) for text in texts]
+        return Looked(count(places), places) if any(places) else NOTHING
+
+    def settled(self, text: str) -> int:
+        return max(0, len(text) - self._reach)
+
+    def _find(self, text: str) -> list[Finding]:
+        data = text.encode("utf-8", "replace")
+        spans = sorted((start, end, kind) for kind, search in self._searches for start, end in _spans(search, data))
+        merged: list[tuple[int, int, str]] = []
+        for start, end, kind in spans:
+            if merged and start < merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end), merged[-1][2])
+            else:
+                merged.append((start, end, kind))
+        if len(data) == len(text):
+            return [Finding(kind, start, end) for start, end, kind in merged]
+        return [Finding(kind, _chars(data, start), _chars(data, end)) for start, end, kind in merged]
+
+
+def compile_pattern(pattern: str) -> Any:
+    """Raises ValueError for what RE2 does not take."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    try:
+        return re2.compile(pattern.encode(), options)
+    except re2.error as error:
+        reason = error.args[0]
+        raise ValueError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
+
+
+def _spans(search: Any, data: bytes) -> Iterator[tuple[int, int]]:
+    group = 1 if search.groups == 1 and _EDGED in search.groupindex else 0
+    position = 0
+    while (match := search.search(data, position)) is not None:
+        start, end = match.span(group)
+        if end > start:
+            yield start, end
+        position = max(end, position + 1)
+        if position > len(data):
+            return
+
+
+_EDGED = "word"
+
+
+def _lists(words: Sequence[str]) -> list[Any]:
+    """One expression for each kind of edge that words have."""
+    by_edges: dict[tuple[bool, bool], list[str]] = {}
+    for word in words:
+        for form in sorted({unicodedata.normalize(form, word) for form in ("NFC", "NFD")}):
+            parts = form.split()
+            if parts:
+                edges = (_has_edge(parts[0][0]), _has_edge(parts[-1][-1]))
+                by_edges.setdefault(edges, []).append(r"\s+".join(re2.escape(part) for part in parts))
+    options = re2.Options()
+    options.case_sensitive = False
+    options.longest_match = True
+    options.max_mem = _MEMORY
+    return [
+        re2.compile(
+            f"{_EDGE_BEFORE if before else ''}(?P<{_EDGED}>{'|'.join(forms)}){_EDGE_AFTER if after else ''}".encode(),
+            options,
+        )
+        for (before, after), forms in by_edges.items()
+    ]
+
+
+def _has_edge(char: str) -> bool:
+    """Whether a word that begins or ends with this has an end there: a letter or digit of a script with spaces."""
+    if not (char.isalnum() or char == "_" or unicodedata.combining(char)):
+        return False
+    return not unicodedata.name(char, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"))
+
+
+def _chars(data: bytes, place: int) -> int:
+    return len(data[:place].decode("utf-8", "ignore"))
