@@ -8,13 +8,16 @@ from typing import Any, get_args
 import msgspec
 from openai.types.responses import Response, ResponseStreamEvent
 
+from rondo.gateway.recall import RecentCalls
 from rondo.gateway.wires.base import Given
 from rondo.gateway.wires.responses import Responses
+from rondo.governance.model import Grant
 from rondo.records import Call
 
 TRACE = "01a1fdd435bb7096aa99bdc9400c5ec8"
 CREATED = 1_700_000_000_000_000
 WIRE = Responses()
+GRANT = Grant(project="p", key_id="k", name="k", kind="secret")
 _EVENTS = {
     get_args(event.model_fields["type"].annotation)[0]: event for event in get_args(get_args(ResponseStreamEvent)[0])
 }
@@ -92,3 +95,19 @@ def recorded(data: bytes, request: Any = None, *, trace_id: str = TRACE, project
         **more,
     }
     return Call(**fields)
+
+
+class Records:
+    """The record store, as the server gives it to the gateway."""
+
+    def __init__(self, *calls: Call) -> None:
+        self.calls = {(call.project, call.trace_id): call for call in calls}
+        self.asked = 0
+
+    async def look_up(self, project: str, trace_id: str) -> Call | None:
+        self.asked += 1
+        return self.calls.get((project, trace_id))
+
+
+def recall(*calls: Call) -> RecentCalls:
+    return RecentCalls(Records(*calls).look_up)

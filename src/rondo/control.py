@@ -18,6 +18,9 @@ from starlette.requests import Request
 from rondo.catalog.engine import Catalog
 from rondo.gateway.endpoint import Gateway
 from rondo.governance.model import Grant
+from rondo.limits.ledger import Ledger
+from rondo.limits.memory import MemoryLedger
+from rondo.limits.status import Alerts
 from rondo.providers.base import ModelSpec
 from rondo.store.base import RecordStore
 from rondo.traces.drain import Drain
@@ -30,7 +33,8 @@ __all__ = ["Admitted", "Connection", "ControlPlane"]
 @dataclass(frozen=True, kw_only=True)
 class ControlPlane:
     """`publish` brings the gateway's plan up to date, `check_model` raises for a model that no provider takes;
-    `stopping` is set when the server begins to shut down."""
+    `stopping` is set when the server begins to shut down. `require_ledger` raises where a limit that is set could not
+    be held to."""
 
     catalog: Catalog
     records: RecordStore
@@ -40,6 +44,9 @@ class ControlPlane:
     publish: Callable[[], Awaitable[None]]
     check_model: Callable[[ModelSpec], object]
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    ledger: Ledger = field(default_factory=MemoryLedger)
+    alerts: Alerts = field(default_factory=Alerts)
+    require_ledger: Callable[[], None] = lambda: None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a reading transaction, off the event loop."""

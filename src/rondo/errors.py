@@ -16,6 +16,7 @@
     ├── UpstreamError          a model provider failed
     │   ├── UpstreamTimeout
     │   ├── UpstreamUnreachable
+    │   │   └── KeyMissing     we have no key to send
     │   └── UpstreamCut        a stream died before its end
     └── CorruptData            bytes on disk are not what we wrote
 
@@ -142,6 +143,10 @@ class UpstreamTimeout(UpstreamError):
 
 class UpstreamUnreachable(UpstreamError):
     code = "upstream_unreachable"
+
+
+class KeyMissing(UpstreamUnreachable):
+    """The server's environment has no key for this model; trying again will not bring one."""
 
 
 class UpstreamCut(UpstreamError):

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rondo.errors import Forbidden, InvalidRequest, RondoError, UpstreamCut, UpstreamError, UpstreamTimeout
+from rondo.errors import (
+    Forbidden,
+    InvalidRequest,
+    KeyMissing,
+    RondoError,
+    UpstreamCut,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from rondo.gateway import faults
 
 NOON = 1_795_262_400_000_000  # Sat, 21 Nov 2026 12:00:00 GMT
@@ -21,6 +30,8 @@ NOON = 1_795_262_400_000_000  # Sat, 21 Nov 2026 12:00:00 GMT
         *((UpstreamError("x", status=status), "again", True) for status in (408, 429, 500, 502, 503, 504, 529, 599)),
         (UpstreamError("x", status=409), "again", False),
         (UpstreamError("no JSON"), "again", True),
+        (KeyMissing("no key"), "next", False),
+        (UpstreamUnreachable("refused"), "again", True),
         (UpstreamTimeout("x"), "again", True),
         (UpstreamCut("x"), "again", True),
         (InvalidRequest("no images here"), "next", False),

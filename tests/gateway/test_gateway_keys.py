@@ -10,17 +10,37 @@ from gateway_house import HELLO, KEY, House
 TRACE = "0" * 31 + "1"
 DOORS = [
     ("POST", "/v1/chat/completions", {"model": "echo", "messages": HELLO}),
+    ("POST", "/v1/responses", {"model": "echo", "input": "hello"}),
+    ("POST", "/v1/messages", {"model": "echo", "messages": HELLO, "max_tokens": 9}),
+    ("POST", "/v1/completions", {"model": "echo", "prompt": "hello"}),
     ("POST", "/v1/embeddings", {"model": "echo", "input": "x"}),
     ("POST", "/v1/feedback", {"trace_id": TRACE, "name": "helpful", "value": True}),
     ("GET", "/v1/models", {}),
+    ("GET", "/v1/models/echo", {}),
     ("POST", "/v1/apps/bot/answer", {"question": "hello"}),
 ]
+REFUSING = [
+    ("POST", "/v1/messages/count_tokens", 400),
+    ("GET", "/v1/responses/{id}", 404),
+    ("GET", "/v1/responses/{id}/input_items", 404),
+]
+"""Doors that have nothing to give here, but a refusal to whoever has a key."""
 
 
-def test_the_table_below_has_every_door(house: House) -> None:
-    assert {(method, path.replace("{app}", "bot")) for method, path in house.gateway.routes} == {
-        (method, path) for method, path, _ in DOORS
-    }
+def test_the_table_above_has_every_door(house: House) -> None:
+    tabled = {(method, path) for method, path, _ in [*DOORS, *REFUSING]}
+    assert {
+        (method, path.format(app="bot", model="echo", id="{id}")) for method, path in house.gateway.routes
+    } == tabled
+
+
+@pytest.mark.parametrize(("method", "path", "status"), REFUSING)
+async def test_doors_that_refuse_tell_so_to_holders_of_a_key_alone(
+    house: House, method: str, path: str, status: int
+) -> None:
+    body = {"model": "echo", "messages": HELLO}
+    assert (await come_in(house, method, path, body, {})).status_code == 401
+    assert (await come_in(house, method, path, body, {"x-api-key": KEY})).status_code == status
 
 
 async def come_in(house: House, method: str, path: str, body: object, headers: dict[str, str]) -> httpx2.Response:
@@ -54,7 +74,8 @@ async def test_every_door_needs_a_key(
     response = await come_in(house, method, path, body, headers)
     assert response.status_code == 401
     error = response.json()["error"]
-    assert (error["type"], error["code"]) == ("authentication_error", "unauthorized")
+    code = error["details"]["error_code"] if path == "/v1/messages" else error["code"]
+    assert (error["type"], code) == ("authentication_error", "unauthorized")
     assert house.calls == []
     assert not house.upstream.heard
 

@@ -64,7 +64,7 @@ def test_a_models_defaults_give_way_to_the_client() -> None:
 def test_usage_is_asked_for_and_other_stream_options_stay() -> None:
     request = parse_chat(msgspec.json.encode({**HELLO, "stream": True, "stream_options": {"x": 1}}))
     spec = ModelSpec(name="m", provider="openai", model="u")
-    sent = msgspec.json.decode(request_body.for_model(request.fields, spec, ask_usage=True))
+    sent = msgspec.json.decode(request_body.for_model(request.fields, spec, request_body.Terms(ask_usage=True)))
     assert sent["stream_options"] == {"x": 1, "include_usage": True}
 
 

@@ -74,10 +74,8 @@ def thinking_block(index: int, signature: str, *pieces: str) -> list[bytes]:
 
 
 def end(reason: str = "end_turn", sequence: str | None = None, **usage: Any) -> list[bytes]:
-    return [
-        event("message_delta", delta={"stop_reason": reason, "stop_sequence": sequence}, usage={"output_tokens": 15, **usage}),
-        event("message_stop"),
-    ]  # fmt: skip
+    delta = {"stop_reason": reason, "stop_sequence": sequence}
+    return [event("message_delta", delta=delta, usage={"output_tokens": 15, **usage}), event("message_stop")]
 
 
 PING = event("ping")

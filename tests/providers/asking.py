@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 from providers.vendors import SECRETS, VENDORS
-
 from rondo.providers.base import ModelSpec, ProviderRequest
 from rondo.providers.registry import Providers
 from rondo.providers.upstream import Upstream
@@ -70,9 +69,9 @@ class Asker:
 
 
 def events_of(body: bytes) -> list[Json]:
-    """The events of a stream, which must end with [DONE]."""
+    """The events of a stream, which must end with [DONE]; comments are none."""
     assert body.endswith(b"data: [DONE]\n\n"), body[-200:]
-    events = body.split(b"\n\n")[:-2]
+    events = [event for event in body.split(b"\n\n")[:-2] if not event.startswith(b":")]
     assert all(event.startswith(b"data: ") for event in events)
     return [json.loads(event[6:]) for event in events]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from providers.asking import Asker
 
+from providers.asking import Asker
 from scripted_upstream import ScriptedUpstream
 
 

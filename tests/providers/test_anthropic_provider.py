@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from providers.anthropic_wire import end, error, message, start, text, text_block
-from rondo.errors import InvalidRequest, SettingsError, UpstreamCut, UpstreamUnreachable
+from rondo.errors import InvalidRequest, KeyMissing, SettingsError, UpstreamCut
 from rondo.providers.anthropic import Anthropic
 from rondo.providers.base import ModelSpec, ProviderRequest
 from rondo.providers.prices import PriceBook
@@ -121,14 +121,14 @@ async def test_the_own_key_goes_to_the_own_host_only(connections: Upstream, upst
             connections, {"ANTHROPIC_API_KEY": "sk"}, base_url="https://evil.example", api_key_env="ANTHROPIC_API_KEY"
         )
     with pytest.raises(SettingsError, match="may not be sent to"):
-        _made(connections, {"OPENAI_API_KEY": "sk"}, api_key_env="OPENAI_API_KEY")
+        _made(connections, {}, api_key_env="OPENAI_API_KEY")
     upstream.plays["claude-opus-5-5"] = whole(message(text("Hello")))
     (await _made(connections, base_url=upstream.url).send(REQUEST)).close()
     assert "x-api-key" not in upstream.last.headers
 
 
 async def test_no_key(connections: Upstream) -> None:
-    with pytest.raises(UpstreamUnreachable, match="Set ANTHROPIC_API_KEY"):
+    with pytest.raises(KeyMissing, match="Set ANTHROPIC_API_KEY"):
         await _made(connections, {}).send(REQUEST)
 
 

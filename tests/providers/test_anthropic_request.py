@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from typing import Any
 
 import msgspec
 import pytest
+from anthropic.types import (
+    ContentBlockParam,
+    MessageParam,
+    OutputConfigParam,
+    ThinkingConfigParam,
+    ToolChoiceParam,
+    ToolParam,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from rondo.errors import InvalidRequest
 from rondo.providers.anthropic_request import count_request, messages_request
@@ -283,6 +293,9 @@ def test_a_later_system_message_stays_in_its_place_where_the_model_takes_it() ->
     sent = made([*HELLO, LATER, ANSWER, *HELLO, LATER])
     assert [turn["role"] for turn in sent["messages"]] == ["user", "system", "assistant", "user", "system"]
     assert "system" not in sent
+    twice = turns(*HELLO, LATER, {**LATER, "role": "developer"}, ANSWER)
+    assert [turn["role"] for turn in twice] == ["user", "system", "assistant"]
+    assert len(twice[1]["content"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -297,6 +310,14 @@ def test_a_later_system_message_else_joins_the_first(model: str, messages: list[
     sent = made([{"role": "system", "content": "Be kind."}, *messages], model=model)
     assert [block["text"] for block in sent["system"]] == ["Be kind.", "Now in French."]
     assert "system" not in [turn["role"] for turn in sent["messages"]]
+
+
+def asked_with(part: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [part]}]}
+
+
+def called_with(arguments: str) -> dict[str, Any]:
+    return {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": arguments}}]}
 
 
 @pytest.mark.parametrize(
@@ -324,25 +345,25 @@ def test_a_later_system_message_else_joins_the_first(model: str, messages: list[
         ({"messages": [{"role": "user", "content": ""}]}, "messages"),
         ({"messages": [{"role": "function", "content": "x"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
-        ({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, "messages[0].content[0].type"),
+        (asked_with({"type": "video"}), "messages[0].content[0].type"),
         (
-            {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}]},
+            asked_with({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
             "messages[0].content[0].type",
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "ftp://x/a.png"}}]}]},
+            asked_with({"type": "image_url", "image_url": {"url": "ftp://x/a.png"}}),
             "messages[0].content[0].image_url.url",
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/bmp;base64,AA=="}}]}]},
+            asked_with({"type": "image_url", "image_url": {"url": "data:image/bmp;base64,AA=="}}),
             "messages[0].content[0].image_url.url",
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "data:text/plain;base64,!"}}]}]},
+            asked_with({"type": "file", "file": {"file_data": "data:text/plain;base64,!"}}),
             "messages[0].content[0].file.file_data",
         ),
         (
-            {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "data:a/zip;base64,AA=="}}]}]},
+            asked_with({"type": "file", "file": {"file_data": "data:a/zip;base64,AA=="}}),
             "messages[0].content[0].file.file_data",
         ),
         ({"messages": [*HELLO, {"role": "tool", "content": "x"}]}, "messages[1].tool_call_id"),
@@ -351,11 +372,11 @@ def test_a_later_system_message_else_joins_the_first(model: str, messages: list[
             "messages[0].content",
         ),
         (
-            {"messages": [*HELLO, {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": "[1]"}}]}]},
+            {"messages": [*HELLO, called_with("[1]")]},
             "messages[1].tool_calls[0].function.arguments",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_said_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         made(**fields)
@@ -374,7 +395,7 @@ def test_bodies_that_are_none(body: bytes) -> None:
 def test_deep_arguments_and_schemas_are_passed_or_refused() -> None:
     deep = '{"a":' * 50_000 + "1" + "}" * 50_000
     with pytest.raises(InvalidRequest, match="arguments"):
-        made([*HELLO, {"role": "assistant", "tool_calls": [{**CALL, "function": {"name": "f", "arguments": deep}}]}])
+        made([*HELLO, called_with(deep)])
 
 
 def test_half_a_character_costs_itself() -> None:
@@ -387,16 +408,15 @@ def test_what_is_counted() -> None:
     assert count_request(json.dumps(body).encode()).keys() == {"model", "messages", "tools"}
 
 
-CONTENT = st.one_of(
-    st.none(),
-    st.text(max_size=5),
-    st.lists(st.builds(lambda t: {"type": "text", "text": t}, st.text(max_size=5)), max_size=3),
-)
+TEXT = st.text(max_size=5)
+PARTS = st.lists(TEXT.map(lambda text: {"type": "text", "text": text}), max_size=3)
+CONTENT = st.one_of(st.none(), TEXT, PARTS)
+ROLE = st.sampled_from(["system", "user", "assistant"])
 MESSAGE = st.one_of(
-    st.builds(lambda role, content: {"role": role, "content": content}, st.sampled_from(["system", "user", "assistant"]), CONTENT),
+    st.builds(lambda role, content: {"role": role, "content": content}, ROLE, CONTENT),
     st.builds(lambda content: {"role": "assistant", "content": content, "tool_calls": [CALL]}, CONTENT),
     st.builds(lambda content: _result(content=content), CONTENT),
-)  # fmt: skip
+)
 
 
 @given(st.lists(MESSAGE, max_size=8))
@@ -406,7 +426,7 @@ def test_turns_alternate_and_no_text_is_lost(messages: list[Any]) -> None:
     except InvalidRequest:
         return
     roles = [turn["role"] for turn in sent["messages"]]
-    assert all(one != other for one, other in zip(roles, roles[1:], strict=False))
+    assert all(one != other for one, other in itertools.pairwise(roles))
     assert all(turn["content"] for turn in sent["messages"])
     texts = [text for message in messages for text in _texts(message["content"]) if text.strip()]
     told = json.dumps([sent.get("system"), sent["messages"]])
@@ -416,3 +436,65 @@ def test_turns_alternate_and_no_text_is_lost(messages: list[Any]) -> None:
 
 def _texts(content: Any) -> list[str]:
     return [content] if isinstance(content, str) else [part["text"] for part in content or ()]
+
+
+KEYS = ["role", "content", "type", "text", "tool_calls", "function", "name", "arguments", "image_url", "url", "id"]
+LEAVES = st.one_of(st.none(), st.integers(), TEXT, st.sampled_from(["user", "assistant", "tool", "text", "image_url"]))
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(ANYTHING, st.sampled_from(["messages", "tools", "tool_choice", "response_format", "thinking", "stop", "model"]))
+def test_whatever_comes_is_said_or_refused(value: Any, field: str) -> None:
+    body = {"model": NEW, "messages": HELLO, **({} if field == "messages" else {"tools": TOOLS}), field: value}
+    try:
+        msgspec.json.encode(messages_request(json.dumps(body).encode()))
+    except InvalidRequest:
+        return
+
+
+SHAPES: dict[str, TypeAdapter[Any]] = {
+    "messages": TypeAdapter(list[MessageParam]),
+    "output_config": TypeAdapter(OutputConfigParam),
+    "thinking": TypeAdapter(ThinkingConfigParam),
+    "tool_choice": TypeAdapter(ToolChoiceParam),
+    "tools": TypeAdapter(list[ToolParam]),
+}
+BLOCKS: TypeAdapter[Any] = TypeAdapter(list[ContentBlockParam])
+
+
+def test_the_sdk_knows_these_shapes() -> None:
+    """Anthropic's own types for a request take everything there is in one."""
+    pdf = {"file_data": "data:application/pdf;base64,JVBERg==", "filename": "a.pdf"}
+    parts = [
+        {"type": "text", "text": "Look", "cache_control": EPHEMERAL},
+        {"type": "image_url", "image_url": {"url": PNG}},
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.jpg"}},
+        {"type": "file", "file": pdf},
+        {"type": "file", "file": {"file_id": "file_1"}},
+        {"type": "file", "file": {"file_data": "data:text/plain;base64,QQ=="}},
+    ]
+    thoughts = [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "redacted_thinking", "data": "x"}]
+    sent = made(
+        [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": parts},
+            LATER,
+            {"role": "assistant", "content": "Wait.", "thinking_blocks": thoughts, "tool_calls": [CALL]},
+            _result(content=parts[:2], is_error=True),
+        ],
+        tools=TOOLS,
+        tool_choice={"type": "function", "function": {"name": "weather"}},
+        reasoning_effort="high",
+        response_format={"type": "json_schema", "json_schema": {"schema": {"type": "object"}}},
+    )
+    for field, shape in SHAPES.items():
+        shape.validate_python(sent[field])
+    for turn in sent["messages"]:
+        for block in [] if isinstance(turn["content"], str) else turn["content"]:
+            BLOCKS.validate_python([block])
+            if block["type"] == "tool_result":
+                BLOCKS.validate_python(block["content"])

@@ -18,7 +18,7 @@ from rondo.traces.cost import usage_from
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 WEATHER = ("call_1", "weather", {"city": "Zürich", "days": [1, 2], "deep": {"x": None, "y": 1.5}})
-TIME = ("call_2", "time", {})
+TIME: tuple[str, str, Json] = ("call_2", "time", {})
 
 ANSWERS = {
     "text": Said("Hello, how are you?"),

@@ -18,6 +18,8 @@ BOOK = PriceBook(
                 "openai": {"gpt-x": [2.5, 10, 1.25], "gpt-x-2024-05-13": [5, 15], "embed": [0.02, 0]},
                 "anthropic": {"claude": [3, 15, 0.3, 3.75, 1]},
                 "openrouter": {"openai/gpt-x": [2, 8]},
+                "google": {"gemini-3.5-flash": [0.3, 2.5]},
+                "aws": {"amazon.nova-pro-v1:0": [0.8, 3.2], "eu.amazon.nova-pro-v1:0": [0.9, 3.6]},
             },
         }
     ).encode()
@@ -36,6 +38,11 @@ BOOK = PriceBook(
         ("openai", "embed", Price(input=0.02, output=0)),
         ("anthropic", "claude", Price(input=3, output=15, cache_read=0.3, cache_write=3.75, tiered=True)),
         ("openrouter", "openai/gpt-x", Price(input=2, output=8)),
+        ("gemini", "gemini-3.5-flash", Price(input=0.3, output=2.5)),
+        ("bedrock", "amazon.nova-pro-v1:0", Price(input=0.8, output=3.2)),
+        ("bedrock", "eu.amazon.nova-pro-v1:0", Price(input=0.9, output=3.6)),
+        ("bedrock", "us.amazon.nova-pro-v1:0", None),
+        ("gemini", "amazon.nova-pro-v1:0", None),
         ("openai", "gpt-x-mini", None),
         ("openai", "gpt", None),
         ("openai", "GPT-X", None),

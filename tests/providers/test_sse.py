@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,7 +19,7 @@ EVENTS = st.lists(st.tuples(NAMES, LINES), max_size=6)
 
 async def _parts(data: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
     edges = [0, *sorted(cuts), len(data)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         yield data[start:end]
 
 

@@ -185,6 +185,13 @@ def anthropic_whole(said: Said) -> Play:
     return whole({**head, "content": _anthropic_blocks(said), **rest})
 
 
+_EMPTY: dict[str, Json] = {
+    "thinking": {"thinking": "", "signature": ""},
+    "text": {"text": ""},
+    "tool_use": {"input": {}},
+}
+
+
 def anthropic_stream(said: Said) -> Play:
     reason, text = _anthropic_stop(said)
     usage = _anthropic_usage(said)
@@ -193,7 +200,7 @@ def anthropic_stream(said: Said) -> Play:
     events.append({"type": "ping"})
     for at, block in enumerate(_anthropic_blocks(said)):
         kind = block["type"]
-        empty = {"thinking": {"thinking": "", "signature": ""}, "text": {"text": ""}, "tool_use": {"input": {}}}[kind]
+        empty = _EMPTY[kind]
         events.append({"type": "content_block_start", "index": at, "content_block": {**block, **empty}})
         deltas: list[Json] = []
         if kind == "tool_use":
@@ -315,8 +322,9 @@ def bedrock_stream_bytes(said: Said) -> bytes:
         nonlocal at
         if start is not None:
             frames.append(frame("contentBlockStart", {"start": start, "contentBlockIndex": at}))
-        for delta in deltas:
-            frames.append(frame("contentBlockDelta", {"delta": delta, "contentBlockIndex": at, "p": "abc"}))
+        frames.extend(
+            frame("contentBlockDelta", {"delta": delta, "contentBlockIndex": at, "p": "abc"}) for delta in deltas
+        )
         frames.append(frame("contentBlockStop", {"contentBlockIndex": at}))
         at += 1
 

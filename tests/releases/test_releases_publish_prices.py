@@ -35,6 +35,10 @@ def test_the_price_of_a_model(
     definition = ModelSettings.model_validate(settings).model_dump(mode="json")
     with catalog.begin() as connection:
         store.save_model(connection, "p", "m", definition, 1)
-    model = Publisher(catalog, tmp_path, Providers(Upstream(), secret=lambda name: "x")).plan().models["p", "m"]
+    model = (
+        Publisher(catalog, tmp_path, Providers(Upstream(), secret=lambda name: "x"), secret=bytes)
+        .plan()
+        .models["p", "m"]
+    )
     assert (model.price.input if model.price else None) == input_price
     assert (model.price_version == OWN_PRICE) == ("price" in settings)

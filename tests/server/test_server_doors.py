@@ -64,7 +64,7 @@ async def test_without_a_key_every_door_is_shut(live: Live) -> None:
         response = await live.ask(method, example(path), key=None)
         if path.startswith(("/v1/", "/api/")) or path == "/metrics":
             assert response.status_code == 401, (method, path)
-            assert response.json()["error"]["code"] == "unauthorized"
+            assert response.json()["error"]["type"] == "authentication_error", path
         else:
             assert response.status_code == 303, (method, path)
             assert response.headers["location"].startswith("/login"), (method, path)

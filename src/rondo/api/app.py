@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from rondo.api import apps, calls, feedback, keys, knowledge, models, probes, prompts, releases, status
+from rondo.api import apps, calls, feedback, keys, knowledge, limits, models, probes, prompts, releases, route, status
 from rondo.api.door import Asked, Door
 from rondo.control import ControlPlane
 from rondo.errors import InvalidRequest, NotFound, RondoError, unexpected
@@ -26,10 +26,12 @@ DOORS: list[Door] = [
     *releases.DOORS,
     *prompts.DOORS,
     *models.DOORS,
+    *route.DOORS,
     *knowledge.DOORS,
     *calls.DOORS,
     *feedback.DOORS,
     *keys.DOORS,
+    *limits.DOORS,
 ]
 
 

@@ -14,6 +14,7 @@ from rondo.gateway.keys import authenticate
 from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
 from rondo.governance.model import Role
+from rondo.limits.status import status
 from rondo.monitoring.health import is_ready
 from rondo.monitoring.prometheus import CONTENT_TYPE, exposition
 
@@ -34,7 +35,11 @@ def routes(control: ControlPlane) -> list[Route]:
         try:
             grant = authenticate(control.gateway.plan, request.scope["headers"])
             require(grant, Role.VIEWER)
-            text = await asyncio.to_thread(exposition, control.records, control.drain, grant.project)
+            limits = await status(control.ledger, control.gateway.plan.limits, grant.project, control.alerts)
+            deployments = control.gateway.tries.standing()
+            text = await asyncio.to_thread(
+                exposition, control.records, control.drain, grant.project, limits, deployments
+            )
         except RondoError as error:
             return Response(error_body(error), status_of(error), media_type="application/json")
         return Response(text, media_type=CONTENT_TYPE)

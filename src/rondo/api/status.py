@@ -26,7 +26,8 @@ async def status(asked: Asked) -> dict[str, Any]:
 
 async def doctor(asked: Asked) -> dict[str, Any]:
     """The checks behind `rondo doctor`, each with what to do."""
-    found = await asyncio.to_thread(checks, asked.control.drain, asked.control.gateway, asked.project)
+    control = asked.control
+    found = await asyncio.to_thread(checks, control.drain, control.gateway, asked.project, control.ledger.state())
     return {"ok": all(check.ok for check in found), "checks": found}
 
 

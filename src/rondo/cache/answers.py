@@ -110,9 +110,10 @@ class Answers:
         kept = self.memory.get(asked.key)
         if kept is not None:
             return Hit(kept=kept)
-        flight: Hit | Flight | None = self.flights.takes_off(asked.key, STREAM_PATIENCE_S if stream else PATIENCE_S)
+        patience_s = STREAM_PATIENCE_S if stream else PATIENCE_S
+        flight: Hit | Flight | None = self.flights.takes_off(asked.key, patience_s)
         if flight is None:
-            flight = await self.flights.follow(asked.key, PATIENCE_S)
+            flight = await self.flights.follow(asked.key, patience_s, PATIENCE_S)
         if isinstance(flight, Hit):
             return flight
         lead = Lead(self, asked, policy, flight)

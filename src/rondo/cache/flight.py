@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import NamedTuple
 
 from rondo import clock
 from rondo.cache.model import Hit
 
-_Waiting = asyncio.Future["Hit | Flight | None"]
+_Outcome = asyncio.Future["Hit | Flight | None"]
+
+
+class _Waiting(NamedTuple):
+    """One who waits, and how long the others would wait for it if it led."""
+
+    outcome: _Outcome
+    patience_s: float
 
 
 class Flight:
@@ -21,7 +29,6 @@ class Flight:
 
     def __init__(self, waiting: deque[_Waiting], patience_s: float) -> None:
         self.waiting = waiting
-        self.patience_s = patience_s
         self.overtaken_at = clock.monotonic() + patience_s
 
 
@@ -35,35 +42,42 @@ class Flights:
         return len(self._flights)
 
     def takes_off(self, key: bytes, patience_s: float) -> Flight | None:
-        """The caller's flight, where nobody leads yet. It must `land`, `scatter` or `hand_over` then."""
+        """The caller's flight, where nobody leads yet. It must `land`, `scatter` or `hand_over` then.
+
+        `patience_s` is how long others wait for it.
+        """
         if key in self._flights:
             return None
         flight = self._flights[key] = Flight(deque(), patience_s)
         return flight
 
-    async def follow(self, key: bytes, patience_s: float) -> Hit | Flight | None:
-        """The leader's answer; a flight that is now the caller's; None where it is to ask alone."""
-        future: _Waiting = asyncio.get_running_loop().create_future()
+    async def follow(self, key: bytes, patience_s: float, own_s: float) -> Hit | Flight | None:
+        """The leader's answer; a flight that is now the caller's; None where it is to ask alone.
+
+        `own_s` is how long the caller waits at most.
+        """
+        outcome: _Outcome = asyncio.get_running_loop().create_future()
+        us = _Waiting(outcome, patience_s)
         waiting = self._flights[key].waiting
-        waiting.append(future)
-        until = clock.monotonic() + patience_s
+        waiting.append(us)
+        until = clock.monotonic() + own_s
         try:
-            while not future.done():
+            while not outcome.done():
                 now, flight = clock.monotonic(), self._flights[key]
                 if now >= flight.overtaken_at:
-                    waiting.remove(future)
-                    return self._passed_on(key, flight)
+                    waiting.remove(us)
+                    return self._passed_on(key, waiting, patience_s)
                 if now >= until:
-                    waiting.remove(future)
+                    waiting.remove(us)
                     return None
-                await asyncio.wait((future,), timeout=min(flight.overtaken_at, until) - now)
+                await asyncio.wait((outcome,), timeout=min(flight.overtaken_at, until) - now)
         except BaseException:
-            if not future.done():
-                waiting.remove(future)
-            elif isinstance(ours := future.result(), Flight):  # it came as we were leaving
+            if not outcome.done():
+                waiting.remove(us)
+            elif isinstance(ours := outcome.result(), Flight):  # it came as we were leaving
                 self.hand_over(key, ours)
             raise
-        return future.result()
+        return outcome.result()
 
     def land(self, key: bytes, hit: Hit) -> None:
         """There is an answer: everyone who waits gets it, whoever leads by now."""
@@ -79,16 +93,16 @@ class Flights:
         if self._flights.get(key) is not flight:
             return
         if flight.waiting:
-            future = flight.waiting.popleft()
-            future.set_result(self._passed_on(key, flight))
+            following = flight.waiting.popleft()
+            following.outcome.set_result(self._passed_on(key, flight.waiting, following.patience_s))
         else:
             del self._flights[key]
 
-    def _passed_on(self, key: bytes, flight: Flight) -> Flight:
-        ours = self._flights[key] = Flight(flight.waiting, flight.patience_s)
-        return ours
+    def _passed_on(self, key: bytes, waiting: deque[_Waiting], patience_s: float) -> Flight:
+        flight = self._flights[key] = Flight(waiting, patience_s)
+        return flight
 
     def _end(self, key: bytes, outcome: Hit | None) -> None:
         flight = self._flights.pop(key, None)
-        for future in flight.waiting if flight is not None else ():
-            future.set_result(outcome)
+        for following in flight.waiting if flight is not None else ():
+            following.outcome.set_result(outcome)

@@ -1,8 +1,8 @@
 """Finding questions that mean the same: exact cosine search over vectors, in this process.
 
 Vectors lie in groups; requests of one group differ in the wording of their last question only, and, unless the release
-says otherwise, come from one user. A group is searched as a whole, which takes about half a millisecond for 1,000
-vectors of 1,536 numbers. NumPy does it: an optional package, loaded when the first vector comes.
+says otherwise, come from one user. A group is searched as a whole, which takes a millisecond or two for 1,000 vectors
+of 1,536 numbers. NumPy does it: an optional package, loaded when the first vector comes.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def _of_length_one(vector: Vector) -> NDArray[Any] | None:
     if not 0 < len(vector) <= _MOST_NUMBERS:
         return None
     row = numpy.array(vector, numpy.float64)
-    length = float(numpy.sqrt(row @ row))
+    with numpy.errstate(over="ignore", invalid="ignore"):
+        length = float(numpy.sqrt(row @ row))
     if not math.isfinite(length) or length == 0:
         return None
     unit: NDArray[Any] = (row / length).astype(numpy.float32)

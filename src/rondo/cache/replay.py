@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 MOST_BYTES = 16_000_000
 """Bytes of events that are collected at most; a chunk's frame is many times its text."""
@@ -107,27 +108,87 @@ class Collector:
             return None
 
 
+class _Delta(Struct, forbid_unknown_fields=True):
+    content: str
+
+
+class _Choice(Struct, forbid_unknown_fields=True):
+    delta: _Delta
+    index: int = 0
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class _TextOnly(Struct, forbid_unknown_fields=True):
+    """Nearly every event of a stream: a piece of text, in the frame that all of them have."""
+
+    choices: list[_Choice]
+    id: Any = None
+    object: Any = None
+    created: Any = None
+    model: Any = None
+    system_fingerprint: Any = None
+    service_tier: Any = None
+    obfuscation: Any = None
+    usage: None = None
+
+
+_text_only = msgspec.json.Decoder(_TextOnly)
+
+
+class _Assembly:
+    """A completion as it comes together."""
+
+    def __init__(self) -> None:
+        self._top: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+        self._texts: dict[int, list[str]] = {}
+
+    def take(self, data: bytes) -> None:
+        if self._top:
+            try:
+                for choice in _text_only.decode(data).choices:
+                    self._texts.setdefault(choice.index, []).append(choice.delta.content)
+            except msgspec.ValidationError:
+                pass
+            else:
+                return
+        self._flush()
+        chunk = _object.decode(data)
+        for each in chunk.pop("choices", None) or ():
+            _take_choice(self._choice(each.pop("index", 0)), each)
+        self._top |= {name: value for name, value in chunk.items() if value is not None}
+
+    def _choice(self, index: int) -> dict[str, Any]:
+        return self._choices.setdefault(index, {"message": {}})
+
+    def _flush(self) -> None:
+        """Put the text that came in between where it belongs."""
+        for index, pieces in self._texts.items():
+            _join(self._choice(index)["message"], "content", "".join(pieces))
+        self._texts.clear()
+
+    def completion(self) -> bytes | None:
+        self._flush()
+        choices = self._choices
+        if not choices or any(choice.get("finish_reason") is None for choice in choices.values()):
+            return None
+        for choice in choices.values():
+            _finish(choice["message"])
+        listed = [{"index": index, **choices[index]} for index in sorted(choices)]
+        return _encode({**self._top, "object": "chat.completion", "choices": listed})
+
+
 def _completion(collected: list[bytes]) -> bytes | None:
-    top: dict[str, Any] = {}
-    choices: dict[int, dict[str, Any]] = {}
+    assembly = _Assembly()
     for event in collected:
-        for chunk in _chunks_in(event):
-            for each in chunk.pop("choices", None) or ():
-                _take_choice(choices.setdefault(each.pop("index", 0), {"message": {}}), each)
-            top |= {name: value for name, value in chunk.items() if value is not None}
-    if not choices or any(choice.get("finish_reason") is None for choice in choices.values()):
-        return None
-    for choice in choices.values():
-        _finish(choice["message"])
-    listed = [{"index": index, **choices[index]} for index in sorted(choices)]
-    return _encode({**top, "object": "chat.completion", "choices": listed})
-
-
-def _chunks_in(event: bytes) -> Iterator[dict[str, Any]]:
-    lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
-    data = b"\n".join(lines)
-    if data and data != b"[DONE]":
-        yield _object.decode(data)
+        if event.startswith(b"data:") and event.count(b"\n") == 2:
+            data = event[5:].strip()
+        else:
+            data = b"\n".join(line[5:].strip() for line in event.splitlines() if line.startswith(b"data:"))
+        if data and data != b"[DONE]":
+            assembly.take(data)
+    return assembly.completion()
 
 
 def _take_choice(choice: dict[str, Any], given: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from rondo.cache.model import MOST_BYTES_EACH, Kept, is_sound
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+PREFIX = "rondo:cache:"
 LOCK_MS = 20_000
 """How long one process may be asking before another does."""
 
@@ -40,7 +41,7 @@ class Lock(Enum):
     NONE = "Redis is away: everyone asks"
 
 
-def connect(url: str) -> Shared:
+def connect(url: str, *, prefix: str = PREFIX) -> Shared:
     """The shared cache at a Redis address. Nothing is sent before the first request."""
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
@@ -49,13 +50,13 @@ def connect(url: str) -> Shared:
     client = Redis.from_url(
         url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=Retry(NoBackoff(), 0)
     )
-    return Shared(client)
+    return Shared(client, prefix)
 
 
 class Shared:
     """For one event loop. `prefix` begins every name that is used in Redis."""
 
-    def __init__(self, client: Redis, *, prefix: str = "rondo:cache:") -> None:
+    def __init__(self, client: Redis, prefix: str) -> None:
         self._client = client
         self._prefix = prefix.encode()
         self._unlocked = client.register_script(_UNLOCK)

@@ -48,8 +48,10 @@ class Api:
         """`params` that are None are left out."""
         return await self._call("GET", path, params=_given(params))
 
-    async def post(self, path: str, body: object) -> Any:
-        return await self._call("POST", path, json=body)
+    async def post(self, path: str, body: object, *, slow: bool = False) -> Any:
+        """`slow`: the answer may take as long as a model does."""
+        more = {"timeout": _BUILD_TIMEOUT} if slow else {}
+        return await self._call("POST", path, json=body, **more)
 
     async def upload(self, path: str, bundle: bytes, **params: object) -> Any:
         """POST a zip; may take as long as building what is in it."""

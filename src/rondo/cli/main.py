@@ -36,10 +36,12 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Parts": {
         "prompts": "List, show and compare the stored versions of prompts.",
         "knowledge": "Build, list and search indexes of documents.",
-        "models": "List the models and the providers there are.",
+        "models": "List the models and the providers there are, and try the models out.",
+        "route": "Explain which models would answer a request.",
     },
     "Govern": {
         "keys": "Create, list and revoke keys.",
+        "limits": "Set limits and budgets, and show how much of them is used.",
         "audit": "Show who did what to what, and when.",
         "doctor": "Check the running server and say what to do about each finding.",
         "settings": "Explain every environment variable and every key of rondo.toml.",

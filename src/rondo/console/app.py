@@ -23,6 +23,7 @@ from rondo.console.pages import (
     calls,
     keys,
     knowledge,
+    limits,
     overview,
     playground,
     prompts,
@@ -48,6 +49,7 @@ PAGES: list[Page] = [
     *knowledge.PAGES,
     *playground.PAGES,
     *keys.PAGES,
+    *limits.PAGES,
     *audit.PAGES,
 ]
 

@@ -30,6 +30,8 @@ DONE = {
     "unchanged": "Nothing had to change.",
     "feedback": "Thank you; the feedback is kept.",
     "revoked": "The key is revoked, everywhere.",
+    "limited": "The limit holds now.",
+    "unlimited": "The limit is gone.",
 }
 """What a page says after a form has been sent and it was sent on. Fixed texts: an address cannot put words here."""
 

@@ -31,12 +31,12 @@ def cited(answer: str, chunks: Sequence[Chunk]) -> list[Chunk]:
     return [by_number[number] for number in numbers if number in by_number]
 
 
-def answer_body(call: Call) -> bytes:
-    """The reply. Tokens and cost are null where they are unknown."""
+def answer_body(call: Call, answer: str) -> bytes:
+    """The reply. Tokens and cost are null where they are unknown. `answer` is the client's copy of it."""
     return msgspec.json.encode(
         {
-            "answer": call.answer,
-            "citations": cited(call.answer, call.chunks),
+            "answer": answer,
+            "citations": cited(answer, call.chunks),
             "handed_over": call.handed_over,
             "app": call.app,
             "release": call.release,

@@ -15,6 +15,7 @@ from rondo.gateway import request_body
 from rondo.gateway.completion import Said, read_completion, read_embeddings
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.spending import bound_to_send
 from rondo.gateway.stream import StreamedAnswer, batches, is_comment
 from rondo.gateway.turn import Turn
 from rondo.gateway.wire import KEY_REFUSED, ChatRequest, EmbeddingsRequest
@@ -44,7 +45,7 @@ _fault = msgspec.json.Decoder(_Fault)
 async def whole_answer(turn: Turn, request: ChatRequest, model: ServedModel) -> tuple[bytes, Said]:
     """One try at a plain completion: its bytes, and what they say. Raises UpstreamError."""
     reply = await model.provider.send(_provider_request(turn, model, request))
-    body = await _read(reply)
+    body = await read_reply(reply)
     return body, read_completion(body)
 
 
@@ -52,7 +53,7 @@ async def whole_embeddings(request: EmbeddingsRequest, model: ServedModel) -> tu
     """One try at embeddings. Raises UpstreamError."""
     body = request_body.for_model(request.fields, model.spec)
     reply = await model.provider.send(ProviderRequest(path="/embeddings", body=body))
-    answer = await _read(reply)
+    answer = await read_reply(reply)
     return answer, read_embeddings(answer)
 
 
@@ -60,7 +61,7 @@ async def open_stream(turn: Turn, request: ChatRequest, model: ServedModel) -> O
     """One try at a stream, up to its first event that is no comment. Raises UpstreamError."""
     reply = await model.provider.send(_provider_request(turn, model, request))
     if reply.status != 200:
-        await _read(reply)
+        await read_reply(reply)
     try:
         rest = batches(reply.chunks())
         first: list[bytes] = []
@@ -84,18 +85,21 @@ def let_go(opened: Opened) -> None:
 
 def _provider_request(turn: Turn, model: ServedModel, request: ChatRequest) -> ProviderRequest:
     release = turn.release
+    bound = bound_to_send(turn.matched, request, model, release) if turn.matched is not None else None
+    terms = request_body.Terms(
+        ask_usage=request.stream and not request.wants_usage, bound=bound, translated=turn.wire != "chat"
+    )
     if release is None:
-        body = request_body.for_model(request.fields, model.spec, ask_usage=request.stream and not request.wants_usage)
         return ProviderRequest(
             path="/chat/completions",
-            body=body,
+            body=request_body.for_model(request.fields, model.spec, terms),
             stream=request.stream,
             extended=request.extended,
             question=request.question,
         )
     return ProviderRequest(
         path="/chat/completions",
-        body=request_body.for_release(request, release, model.spec, turn.rendered),
+        body=request_body.for_release(request, release, model.spec, turn.rendered, terms),
         stream=request.stream,
         extended=request.extended,
         question=request.question,
@@ -104,7 +108,7 @@ def _provider_request(turn: Turn, model: ServedModel, request: ChatRequest) -> P
     )
 
 
-async def _read(reply: Reply) -> bytes:
+async def read_reply(reply: Reply) -> bytes:
     """The body of a good reply. Raises UpstreamError for a bad one, with the provider's words."""
     try:
         body = await reply.read()

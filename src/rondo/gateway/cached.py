@@ -13,16 +13,16 @@ import msgspec
 from msgspec import Struct
 
 from rondo import clock
-from rondo.cache.answers import Embed
+from rondo.cache.answers import Answers, Embed, Lead
 from rondo.cache.key import asked
 from rondo.cache.meaning import Vector
 from rondo.cache.model import Asked, CachePolicy, Hit, Kept
 from rondo.errors import UpstreamCut
-from rondo.gateway.plan import ServedModel, ServedRelease
+from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.turn import Turn
 from rondo.gateway.wire import ChatRequest
 from rondo.guards.model import Ask
-from rondo.records import Chunk
 
 Freshness = Literal["use", "refresh", "none"]
 """What a client's `cache-control` asks: a kept answer if there is one, a new one to be kept, or neither."""
@@ -43,31 +43,68 @@ def freshness(headers: Headers) -> Freshness:
     return found
 
 
-def asked_of(
-    policy: CachePolicy,
-    project: str,
-    release: ServedRelease,
-    route: Sequence[ServedModel],
-    request: ChatRequest,
-    *,
-    rendered: bytes,
-    chunks: Sequence[Chunk],
-    given: Sequence[Chunk] | None,
-) -> Asked | None:
-    """The request as the cache knows it; None where it must not be cached.
+class Cache:
+    """The cache of this process, for the turns of the pipeline."""
 
-    `route` are the models that would be tried, as rules and guards left it; `chunks` the passages before the model,
-    `given` those that the client sent in place of retrieval.
-    """
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+
+    async def look(
+        self, turn: Turn, route: Sequence[ServedModel], freshness: Freshness, ask: Ask
+    ) -> bytes | Lead | None:
+        """A completion that was kept, which the turn then knows of; or the duty to make one; or None: not to be cached.
+
+        `route` are the models that would be tried, as rules and guards left it. A shadow is to show what a model says
+        now, so it never comes from here.
+        """
+        policy = turn.release.cache if turn.release is not None else None
+        if policy is None or freshness == "none" or not route or turn.shadow_of is not None:
+            return None
+        asked = asked_of(policy, turn, route)
+        if asked is None:
+            return None
+        since = turn.elapsed_ms()
+        semantic = policy.semantic if asked.group is not None else None
+        found = await self._answers.look(
+            asked,
+            policy,
+            refresh=freshness == "refresh",
+            stream=turn.request.stream,
+            embed=None if semantic is None else embedder(ask, semantic.model),
+        )
+        if isinstance(found, Lead):
+            return found
+        turn.hit = found
+        turn.add_span("cache", found.found_by, since, **about(found))
+        return found.kept.completion
+
+    def keep(self, lead: Lead, turn: Turn, completion: bytes) -> None:
+        """Keep the turn's answer, as it may be given to others."""
+        if turn.model is None:
+            lead.abandon()
+        else:
+            _, cost = turn.bill()
+            saved = None if cost is None else max(0.0, cost - turn.side_usd)
+            lead.keep(kept_of(completion, turn.model, saved, turn.trace_id))
+
+    async def close(self) -> None:
+        """Let what is on its way to Redis arrive."""
+        await self._answers.close()
+
+
+def asked_of(policy: CachePolicy, turn: Turn, route: Sequence[ServedModel]) -> Asked | None:
+    """The turn's request as the cache knows it; None where it must not be cached."""
+    release, request, context = turn.release, turn.chat, turn.context
+    assert release is not None
     return asked(
         policy,
-        place=(project, release.app, release.hash, *(model.spec.name for model in route)),
-        messages=rendered,
+        place=(turn.grant.project, release.app, release.hash, *(model.spec.name for model in route)),
+        messages=turn.rendered,
         fields=request.fields,
         frozen=release.params,
         question=request.question,
-        passages=[chunk.text for chunk in chunks],
-        given=None if given is None else [chunk.text for chunk in given],
+        passages=[chunk.text for chunk in turn.chunks],
+        given=None if context is None else [chunk.text for chunk in context],
         inputs=request.inputs,
         who=_who(request),
     )

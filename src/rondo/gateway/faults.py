@@ -7,12 +7,12 @@ from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Literal, NamedTuple
 
-from rondo.errors import InvalidRequest, RondoError, UpstreamError
+from rondo.errors import InvalidRequest, KeyMissing, RondoError, UpstreamError
 
 BASE_S = 0.25
 LONGEST_BACKOFF_S = 8.0
-LONGEST_WAIT_S = 60.0
-"""A provider that asks for a longer wait than this is not waited for."""
+LONGEST_WAIT_S = 20.0
+"""A provider that asks for a longer wait is not waited for: whether it is worth it is the client's to say."""
 PATIENCE_S = 1.0
 """With another model to go to, no wait is longer than this."""
 COOL_DOWN_S = 5.0
@@ -50,6 +50,8 @@ def judge(error: RondoError) -> Verdict:
         return Verdict(_NEXT, False)
     if not isinstance(error, UpstreamError):
         return Verdict(_TELL, False)
+    if isinstance(error, KeyMissing):
+        return Verdict(_NEXT, False)
     status = error.status
     if status is None or status >= 500:
         return Verdict(_AGAIN, True)

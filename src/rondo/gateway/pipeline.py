@@ -1,4 +1,4 @@
-"""A whole request on one screen: admit, choose, retrieve, render, call, record.
+"""A whole request on one screen: prepare, look in the cache, reserve, call, guard, record.
 
 The endpoint calls it for clients; evaluations call it in-process, so that what is judged is what is served.
 Whatever leaves here has been written to the journal before its last byte.
@@ -6,39 +6,41 @@ Whatever leaves here has been written to the journal before its last byte.
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct, structs
 
-from rondo.errors import InvalidRequest, RondoError, UpstreamCut, UpstreamError, UpstreamTimeout, unexpected
+from rondo.cache.answers import Lead
+from rondo.errors import RondoError
 from rondo.gateway import request_body
+from rondo.gateway.accounts import Accounts
 from rondo.gateway.attempt import Opened, let_go, open_stream, whole_answer, whole_embeddings
-from rondo.gateway.choose import choose, choose_route
-from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
+from rondo.gateway.cached import Cache, Freshness
+from rondo.gateway.completion import Said, read_completion
+from rondo.gateway.errand import errands
+from rondo.gateway.guarded import GuardedAnswer, blocked_completion, guard_answer
+from rondo.gateway.plan import Plan, ServedApp, ServedModel
+from rondo.gateway.prepare import embedding_route, prepare
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Copied, Shadows
-from rondo.gateway.stream import StreamedAnswer
-from rondo.gateway.turn import Turn
+from rondo.gateway.spending import may_have_cost
+from rondo.gateway.streaming import AnswerStream, ready
+from rondo.gateway.turn import Turn, fault_of
 from rondo.gateway.wire import ChatRequest, EmbeddingsRequest
-from rondo.gateway.wires.base import ClientWire, Given, WireStream
+from rondo.gateway.wires.base import ClientWire
 from rondo.gateway.wires.chat import Chat
 from rondo.gateway.won import Won
 from rondo.governance.model import Grant
+from rondo.guards.model import Ask
 from rondo.journal.append import Journal
 from rondo.journal.segment import Kind
+from rondo.limits.ledger import Ledger
 from rondo.records import Call, Chunk, Wire, to_json
 
 T = TypeVar("T")
 
-_log = logging.getLogger("rondo.gateway")
-_encode = msgspec.json.Encoder().encode
-_TRAILER_S = 0.05
 CHAT = Chat()
 
 
@@ -59,11 +61,17 @@ class Streaming(Struct, frozen=True):
 class Pipeline:
     """Runs requests against a plan, and records them."""
 
-    def __init__(self, journal: Journal, tries: Tries, *, total_timeout_s: float = 600.0) -> None:
+    def __init__(
+        self, journal: Journal, tries: Tries, ledger: Ledger, cache: Cache, *, total_timeout_s: float = 600.0
+    ) -> None:
         self._journal = journal
         self._tries = tries
+        self._accounts = Accounts(ledger)
+        self._cache = cache
         self._total_timeout_s = total_timeout_s
         self.shadows = Shadows()
+        self.on_record: Callable[[Call], None] | None = None
+        """Told of every call that has been recorded."""
 
     async def chat(
         self,
@@ -74,6 +82,7 @@ class Pipeline:
         wire: ClientWire = CHAT,
         door: Wire | None = None,
         context: Sequence[Chunk] | None = None,
+        freshness: Freshness = "use",
         copied: Copied | None = None,
     ) -> Answered | Streaming:
         """Answer a chat request, on the wire it came by. `context` takes the place of retrieval.
@@ -83,19 +92,31 @@ class Pipeline:
         """
         self._journal.check()
         turn = Turn(plan, grant, door or wire.name, request, copied)
+        turn.context = context
+        ask = errands(turn, self._tries)
+        lead: Lead | None = None
         try:
-            turn.context = context
-            route = prepare(turn, request)
+            route = await prepare(turn, self._accounts, ask)
+            found = await self._cache.look(turn, route, freshness, ask)
+            if isinstance(found, Lead):
+                lead = found
+            local = found if isinstance(found, bytes) else _blocked(turn)
+            if local is None:
+                await self._accounts.reserve(turn, route)
             if request.stream:
-                opened = await self._first(turn, route, partial(open_stream, turn, request), discard=let_go)
-                return Streaming(turn, self._stream(turn, wire, opened))
-            won = await self._first(turn, route, partial(whole_answer, turn, request))
-            won.release()
-            body, turn.said = won.value
-            answer = wire.answer(given(turn), body)
+                won = await self._open(turn, route) if local is None else None
+                opened = won.value if won is not None else ready(local or b"")
+                stream = AnswerStream(
+                    turn, wire, opened, won, ask=ask, lead=lead, keep=self._cache.keep, record=self._record
+                )
+                return Streaming(turn, stream.parts())
+            body = local if local is not None else await self._ask(turn, route)
+            body = await self._guard(turn, route, body, ask, lead)
+            answer = wire.answer(turn.given(), body)
         except Exception as error:
-            raise await self._failed(turn, error) from None
+            raise await self._failed(turn, error, lead) from None
         except BaseException:  # the client left, or we are shutting down
+            _abandon(lead)
             await self._record(turn, client_closed=True)
             raise
         # Outside: a cancellation while this is being synced must not write a second record.
@@ -106,12 +127,9 @@ class Pipeline:
         self._journal.check()
         turn = Turn(plan, grant, "embeddings", request)
         try:
-            model = choose(plan, grant, request.model, turn.unit)
-            if isinstance(model, ServedRelease):
-                raise InvalidRequest(
-                    f"{request.model!r} is an app.", remedy="Embeddings need a model or provider/model.", param="model"
-                )
-            won = await self._first(turn, (model,), partial(whole_embeddings, request))
+            route = embedding_route(turn)
+            await self._accounts.reserve(turn, route)
+            won = await self._first(turn, route, partial(whole_embeddings, request))
             won.release()
             body, turn.said = won.value
         except Exception as error:
@@ -124,6 +142,16 @@ class Pipeline:
     async def close(self) -> None:
         """End what runs in the background."""
         await self.shadows.close()
+        await self._cache.close()
+
+    async def _ask(self, turn: Turn, route: Sequence[ServedModel]) -> bytes:
+        won: Won[tuple[bytes, Said]] = await self._first(turn, route, partial(whole_answer, turn, turn.chat))
+        won.release()
+        body, turn.said = won.value
+        return body
+
+    async def _open(self, turn: Turn, route: Sequence[ServedModel]) -> Won[Opened]:
+        return await self._first(turn, route, partial(open_stream, turn, turn.chat), discard=let_go)
 
     async def _first(
         self,
@@ -136,78 +164,67 @@ class Pipeline:
         release = turn.release
         return await self._tries.first(
             route,
-            send,
+            send if turn.hold is None else partial(_billed, turn, send),
             turn,
             total_timeout_s=(release and release.total_timeout_s) or self._total_timeout_s,
             streaming=turn.request.stream,
             discard=discard,
         )
 
-    async def _stream(self, turn: Turn, wire: ClientWire, won: Won[Opened]) -> AsyncGenerator[bytes]:
-        """The provider's events in the client's wire; what comes in together goes out together."""
-        request, opened = turn.request, won.value
-        assert isinstance(request, ChatRequest)
-        answer = StreamedAnswer(request.choices)
-        writer = wire.stream(given(turn))
-        out: list[bytes] = []
-        recorded = False
-        won.watch(opened.reply.close)
-        try:
-            out.append(writer.begin())
-            async for batch in _chain(opened.first, opened.rest):
-                _pass_on(batch, answer, writer, out, wants_usage=request.wants_usage)
-                if turn.first_token_ms is None and answer.begun:
-                    turn.first_token_ms = turn.elapsed_ms()
-                part = b"".join(out)
-                out.clear()
-                if part:
-                    yield part
-                if answer.done:
-                    break
-            if not answer.ended:
-                raise UpstreamCut("The provider's stream ended before its answer did.")
-            turn.said = answer.said()
-            won.release()
-            recorded = True
-            await self._record(turn)
-            yield writer.end()
-            await _to_the_end(opened.rest)
-        except Exception as error:
-            fault = _fault(_overdue() if won.overdue else error)
-            won.failed(fault)
-            if not recorded:
-                turn.said = answer.said()
-                try:
-                    await self._record(turn, fault)
-                except RondoError as unrecorded:
-                    fault = unrecorded
-            yield b"".join(out) + writer.error(fault)
-        except BaseException:
-            won.abandoned()
-            if not recorded:
-                turn.said = answer.said()
-                await self._record(turn, client_closed=True)
-            raise
-        finally:
-            opened.reply.close()
+    async def _guard(self, turn: Turn, route: Sequence[ServedModel], body: bytes, ask: Ask, lead: Lead | None) -> bytes:
+        """The answer as the client may have it; what is recorded and kept is what the guards leave."""
+        if turn.blocked is not None:
+            turn.said = read_completion(body)
+            return body
+        record, client, blocked = body, body, False
+        guards = turn.release.guards if turn.release is not None else None
+        if guards is not None and (guards.output or turn.issued):
+            answer = await guard_answer(guards, body, ask, turn.issued, may_repair=bool(route) and turn.hit is None)
+            turn.verdicts = [*turn.verdicts, *answer.verdicts]
+            if answer.repair is not None:
+                answer = await self._repair(turn, route, answer, ask)
+            record, client, blocked = answer.record, answer.client, answer.blocked
+        if record is not body or turn.hit is not None:
+            usage = turn.said.usage
+            turn.said = structs.replace(read_completion(record), usage=usage)
+        if lead is not None:
+            _abandon(lead) if blocked else self._cache.keep(lead, turn, record)
+        return client
 
-    async def _failed(self, turn: Turn, error: Exception) -> RondoError:
+    async def _repair(self, turn: Turn, route: Sequence[ServedModel], answer: GuardedAnswer, ask: Ask) -> GuardedAnswer:
+        """Ask the model once to mend its answer; both tries count."""
+        assert turn.release is not None
+        assert turn.release.guards is not None
+        assert answer.repair is not None
+        _, first_cost = turn.bill()
+        turn.rendered = request_body.with_messages(turn.rendered, answer.repair)
+        body = await self._ask(turn, route)
+        turn.side_usd = first_cost or turn.side_usd
+        mended = await guard_answer(turn.release.guards, body, ask, turn.issued, may_repair=False)
+        turn.verdicts = [*turn.verdicts, *mended.verdicts]
+        return mended
+
+    async def _failed(self, turn: Turn, error: Exception, lead: Lead | None = None) -> RondoError:
         """What to raise once it is recorded."""
-        fault = _fault(error)
+        _abandon(lead)
+        fault = fault_of(error)
         await self._record(turn, fault)
         fault.trace_id = turn.trace_id
         return fault
 
     async def _record(self, turn: Turn, error: RondoError | None = None, *, client_closed: bool = False) -> Call:
-        call = turn.call(error=error, client_closed=client_closed)
+        usage, cost = turn.bill()
+        charged = self._accounts.settle(turn, cost, usage, error)
+        call = turn.recorded = turn.call(usage, cost, charged, error=error, client_closed=client_closed)
         await self._journal.write(Kind.CALL, to_json(call))
+        if self.on_record is not None:
+            self.on_record(call)
         if turn.app is not None and turn.app.shadows and error is None and not client_closed:
             self._copy(turn, turn.app)
         return call
 
     def _copy(self, turn: Turn, app: ServedApp) -> None:
-        request = turn.request
-        assert isinstance(request, ChatRequest)
+        request = turn.chat
         fields = {name: value for name, value in request.fields.items() if name not in ("stream", "stream_options")}
         unstreamed = structs.replace(request, fields=fields, stream=False, wants_usage=False)
 
@@ -219,77 +236,22 @@ class Pipeline:
         self.shadows.copy(app, turn.trace_id, answer)
 
 
-def given(turn: Turn) -> Given:
-    """What the client's wire may know of the turn."""
-    assert isinstance(turn.request, ChatRequest)
-    return Given(trace_id=turn.trace_id, created_at=turn.started_at, request=turn.request)
+async def _billed(turn: Turn, send: Callable[[ServedModel], Awaitable[T]], model: ServedModel) -> T:
+    """A try that remembers whether it may have cost something, though nothing came of it."""
+    try:
+        return await send(model)
+    except RondoError as error:
+        turn.may_have_cost = turn.may_have_cost or may_have_cost(error)
+        raise
+    except BaseException:
+        turn.may_have_cost = True
+        raise
 
 
-def prepare(turn: Turn, request: ChatRequest) -> Sequence[ServedModel]:
-    """Who answers: the models to try in order, with the app's messages put together. Raises RondoError."""
-    if turn.release is None:  # a shadow comes with its own
-        chosen = choose_route(turn.plan, turn.grant, request.model, request.models, turn.unit)
-        if not isinstance(chosen, ServedRelease):
-            return chosen
-        turn.app = turn.plan.apps[turn.grant.project, request.model]
-        turn.release = chosen
-    retrieve(turn, turn.release, request)
-    render(turn, turn.release, request)
-    return turn.release.route
+def _blocked(turn: Turn) -> bytes | None:
+    return None if turn.blocked is None else blocked_completion(turn.blocked, turn.request.model)
 
 
-def retrieve(turn: Turn, release: ServedRelease, request: ChatRequest) -> None:
-    """Put the passages before the model: those given, or the best of the release's knowledge."""
-    if turn.context is not None:
-        turn.chunks = list(turn.context)
-    elif release.index is not None:
-        since = turn.elapsed_ms()
-        query = request.question or " ".join(value for value in request.inputs.values() if isinstance(value, str))
-        turn.chunks = release.index.search(query, release.top_k)
-        turn.add_span("retrieve", release.knowledge or "", since, version=release.knowledge_version, k=release.top_k)
-
-
-def render(turn: Turn, release: ServedRelease, request: ChatRequest) -> None:
-    """The messages that the model gets, from the release's prompt and the client's messages."""
-    since = turn.elapsed_ms()
-    turn.rendered = _encode(request_body.messages(release, request, turn.chunks))
-    turn.add_span("render", release.prompt, since, version=release.prompt_version)
-
-
-def _fault(error: Exception) -> RondoError:
-    """What the client and the record are told; the log has the rest."""
-    if isinstance(error, RondoError):
-        return error
-    _log.error("unexpected error in a call", exc_info=error)
-    return unexpected()
-
-
-def _pass_on(
-    batch: list[bytes], answer: StreamedAnswer, writer: WireStream, out: list[bytes], *, wants_usage: bool
-) -> None:
-    """Read the events into the answer, and write them to `out` in the client's wire; what was good before a bad one
-    is in `out` when that one raises."""
-    for event in batch:
-        usage_only = answer.read(event)
-        if answer.done:
-            break
-        if wants_usage or not usage_only:
-            out.append(writer.event(event))
-
-
-def _overdue() -> UpstreamTimeout:
-    return UpstreamTimeout("The answer took longer than it may.", remedy="Raise `total_timeout_s`.")
-
-
-async def _to_the_end(rest: AsyncIterator[list[bytes]]) -> None:
-    """Read what follows the answer, if it comes at once: a body read to its end leaves its connection for the next."""
-    with suppress(TimeoutError, UpstreamError):
-        async with asyncio.timeout(_TRAILER_S):
-            async for _ in rest:
-                pass
-
-
-async def _chain(first: list[bytes], rest: AsyncIterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
-    yield first
-    async for batch in rest:
-        yield batch
+def _abandon(lead: Lead | None) -> None:
+    if lead is not None:
+        lead.abandon()

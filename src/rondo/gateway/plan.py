@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from rondo.cache.model import CachePolicy
 from rondo.governance.model import Grant
+from rondo.guards.chain import Guards
 from rondo.knowledge.search import Index
 from rondo.limits.model import NO_LIMITS, LimitTable
 from rondo.prompts.render import Template
@@ -53,6 +54,7 @@ class ServedRelease(Struct, frozen=True, kw_only=True):
     models: dict[str, ServedModel] = {}
     """Every model that the release may call, by name."""
     rules: Rules = NO_RULES
+    guards: Guards | None = None
     cache: CachePolicy | None = None
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from rondo.gateway.plan import ServedRelease
 from rondo.gateway.reading import read
@@ -24,25 +24,58 @@ _conversation_decoder = msgspec.json.Decoder(list[dict[str, Any]])
 _INCLUDE_USAGE = Raw(b'{"include_usage":true}')
 
 
-def for_model(fields: dict[str, Raw], spec: ModelSpec, *, ask_usage: bool = False) -> bytes:
+class Terms(Struct, frozen=True):
+    """How a request is sent: `ask_usage` at the end of a stream, with the `bound` of its answer (field and value).
+
+    `translated`: it came by another wire than chat completions.
+    """
+
+    ask_usage: bool = False
+    bound: tuple[str, int] | None = None
+    translated: bool = False
+
+
+AS_IT_IS = Terms()
+
+
+def for_model(fields: dict[str, Raw], spec: ModelSpec, terms: Terms = AS_IT_IS) -> bytes:
     """The client's request with the provider's model id in place of the name."""
-    kept = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
+    kept = _kept(fields, spec, terms)
     body: dict[str, Any] = {**spec.params, **kept, "model": spec.model}
-    if ask_usage:
+    if terms.ask_usage:
         body["stream_options"] = _with_usage(fields)
+    if terms.bound is not None:
+        body[terms.bound[0]] = terms.bound[1]
     return _encode(body)
 
 
-def for_release(request: ChatRequest, release: ServedRelease, spec: ModelSpec, rendered: bytes) -> bytes:
+def for_release(
+    request: ChatRequest, release: ServedRelease, spec: ModelSpec, rendered: bytes, terms: Terms = AS_IT_IS
+) -> bytes:
     """The release's request: rendered messages, frozen params; tags stay here."""
-    kept = {name: value for name, value in request.fields.items() if name not in (*OWN_FIELDS, "metadata")}
+    kept = _kept(request.fields, spec, terms)
+    kept.pop("metadata", None)
     frozen = {name: Raw(encoded) for name, encoded in release.params.items()}
     body: dict[str, Any] = {**kept, **frozen, **spec.params, "model": spec.model, "messages": Raw(rendered)}
     if request.stream:
         body["stream"] = True
         if not request.wants_usage:
             body["stream_options"] = _with_usage(request.fields)
+    if terms.bound is not None:
+        body[terms.bound[0]] = terms.bound[1]
     return _encode(body)
+
+
+def _kept(fields: dict[str, Raw], spec: ModelSpec, terms: Terms) -> dict[str, Raw]:
+    """What of the client's fields goes to the provider.
+
+    OpenAI's own models want `max_completion_tokens`, which other wires are translated to; most others only know
+    `max_tokens`.
+    """
+    kept = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
+    if terms.translated and "max_completion_tokens" in kept and spec.provider not in ("openai", "azure"):
+        kept["max_tokens"] = kept.pop("max_completion_tokens")
+    return kept
 
 
 def messages(release: ServedRelease, request: ChatRequest, chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
@@ -73,6 +106,11 @@ def messages(release: ServedRelease, request: ChatRequest, chunks: Sequence[Chun
         others = [part for part in last["content"] if not (isinstance(part, dict) and part.get("type") == "text")]
         user = {**user, "content": [{"type": "text", "text": user["content"]}, *others]}
     return [*head, *history, user]
+
+
+def with_messages(rendered: bytes, more: Sequence[dict[str, Any]]) -> bytes:
+    """Rendered messages with further ones behind them."""
+    return rendered[:-1] + b"," + _encode(more)[1:]
 
 
 def _conversation(request: ChatRequest) -> list[dict[str, Any]]:

@@ -86,10 +86,3 @@ class Tries:
     def standing(self) -> list[Standing]:
         """Every deployment that has been called, as it is now."""
         return self._deployments.standing(self._means.now())
-
-
-async def first_answer(route: Sequence[ServedModel], send: Callable[[ServedModel], Awaitable[T]], turn: Turn) -> T:
-    """`Tries.first` for once, without memory of earlier calls."""
-    won = await Tries().first(route, send, turn, total_timeout_s=600.0)
-    won.release()
-    return won.value

@@ -21,7 +21,7 @@ from rondo.rules.facts import Conversation, Facts
 
 _DEEPEST = 40
 _NO_TEXT = frozenset(("role", "type", "id", "tool_call_id", "detail", "signature"))
-_DATA = "data:"
+_DATA = frozenset(("url", "image_url", "file_data", "data"))
 _IMAGES = frozenset(("image_url", "input_image", "image"))
 _any = msgspec.json.Decoder(Any)
 _list = msgspec.json.Decoder(list[Any])
@@ -49,8 +49,10 @@ def models_of(release: ServedRelease, names: tuple[str, ...]) -> tuple[ServedMod
     return tuple(release.models[name] for name in names)
 
 
-def facts_of(release: ServedRelease, request: ChatRequest, budget_left: BudgetLeft) -> Facts:
-    """What rules can know of the request; nothing of it is worked out yet."""
+def facts_of(
+    release: ServedRelease, request: ChatRequest, budget_left: BudgetLeft, *, now_us: int | None = None
+) -> Facts:
+    """What rules can know of the request, at this moment or at `now_us`; nothing of it is worked out yet."""
     return Facts(
         text=request.question,
         conversation=lambda: _conversation(request),
@@ -59,7 +61,7 @@ def facts_of(release: ServedRelease, request: ChatRequest, budget_left: BudgetLe
         user=request.user,
         session=request.session,
         tools=lambda: _tools(request),
-        now_us=clock.now_us(),
+        now_us=clock.now_us() if now_us is None else now_us,
         sources=release.rules.sources(budget_left),
     )
 
@@ -84,16 +86,15 @@ def _messages(request: ChatRequest) -> Any:
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
-    """Every text in a message, whoever wrote it; pictures and other data are none."""
+    """Every text in a message, whoever wrote it; pictures, files and sound are none."""
     if isinstance(value, str):
-        if not value.startswith(_DATA):
-            yield value
+        yield value
     elif isinstance(value, list) and depth < _DEEPEST:
         for each in value:
             yield from _texts(each, depth + 1)
     elif isinstance(value, dict) and depth < _DEEPEST:
         for name, each in value.items():
-            if name not in _NO_TEXT:
+            if name not in _NO_TEXT and not (name in _DATA and isinstance(each, str)):
                 yield from _texts(each, depth + 1)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,12 +19,16 @@ from rondo.gateway.wire import text_of
 
 DONE = b"data: [DONE]\n\n"
 _MAX_EVENT = 32 * 1024 * 1024
+_ENDS = re.compile(rb"\n\n|\r\n\r\n")
 
 
 class _Delta(Struct):
     content: Any = None
     tool_calls: list[dict[str, Any]] | None = None
     refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    thinking_blocks: Any = None
 
 
 class _Choice(Struct):
@@ -57,6 +62,8 @@ class StreamedAnswer:
         self._unfinished: dict[int, bool] = {}
         self._texts: dict[int, list[str]] = {}
         self._refusals: list[str] = []
+        self._thoughts: dict[int, list[str]] = {}
+        self._blocks: dict[int, list[Any]] = {}
         self._tool_calls: dict[tuple[int, int], dict[str, Any]] = {}
 
     @property
@@ -93,11 +100,15 @@ class StreamedAnswer:
             message["tool_calls"] = calls
         if self._refusals and choice == 0:
             message["refusal"] = "".join(self._refusals)
+        if choice in self._thoughts:
+            message["reasoning_content"] = "".join(self._thoughts[choice])
+        if choice in self._blocks:
+            message["thinking_blocks"] = self._blocks[choice]
         return message
 
     def read(self, event: bytes) -> bool:
         """Take one whole event in; True where it carries usage only. Raises UpstreamCut for an error event."""
-        data = _data_of(event)
+        data = data_of(event)
         if data is None:
             return False
         if data == b"[DONE]":
@@ -132,24 +143,15 @@ class StreamedAnswer:
             self._texts.setdefault(choice, []).append(text)
         if delta.refusal:
             self._refusals.append(delta.refusal)
+        thought = delta.reasoning_content or delta.reasoning  # vLLM and OpenRouter have the shorter name
+        if thought and isinstance(thought, str):
+            self._thoughts.setdefault(choice, []).append(thought)
+        if isinstance(delta.thinking_blocks, list):
+            self._blocks.setdefault(choice, []).extend(delta.thinking_blocks)
         for fragment in delta.tool_calls or ():
-            self._take_tool_call(choice, fragment)
+            add_fragment(self._tool_calls, choice, fragment)
         if text or delta.refusal or delta.tool_calls:
             self.begun = True
-
-    def _take_tool_call(self, choice: int, fragment: dict[str, Any]) -> None:
-        position = fragment.get("index")
-        known = self._tool_calls.setdefault(
-            (choice, position if isinstance(position, int) else 0), {"type": "function"}
-        )
-        for key, value in fragment.items():
-            if key == "function" and isinstance(value, dict):
-                function = known.setdefault("function", {"name": "", "arguments": ""})
-                for part, text in value.items():
-                    before = function.get(part)
-                    function[part] = before + text if isinstance(before, str) and isinstance(text, str) else text
-            elif key != "index":
-                known[key] = value
 
 
 async def batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
@@ -157,13 +159,21 @@ async def batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
 
     Raises UpstreamCut where the end is not the end of an event.
     """
-    rest = b""
+    parts: list[bytes] = []  # of an event that has not ended; joined once it has, or long ones would cost their square
+    size, tail = 0, b""
     async for chunk in chunks:
-        whole, rest = split(rest + chunk if rest else chunk)
-        if whole:
-            yield whole
-        if len(rest) > _MAX_EVENT:
+        if parts and not _ENDS.search(tail + chunk):
+            parts.append(chunk)
+            size += len(chunk)
+        else:
+            whole, rest = split(b"".join((*parts, chunk)) if parts else chunk)
+            if whole:
+                yield whole
+            parts, size = [rest] if rest else [], len(rest)
+        tail = (tail + chunk)[-3:] if len(chunk) < 3 else chunk[-3:]
+        if size > _MAX_EVENT:
             raise UpstreamCut("The provider sent an endless event.")
+    rest = b"".join(parts)
     if rest.strip():
         if b"[DONE]" not in rest:
             raise UpstreamCut("The provider broke off in the middle of an event.")
@@ -172,7 +182,7 @@ async def batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
 
 def is_comment(event: bytes) -> bool:
     """Whether an event says nothing: providers send comments to keep a connection open."""
-    return event.startswith(b":") and _data_of(event) is None
+    return event.startswith(b":") and data_of(event) is None
 
 
 def split(buffer: bytes) -> tuple[list[bytes], bytes]:
@@ -191,7 +201,21 @@ def _whole_events(buffer: bytes) -> Iterator[bytes]:
         start = at + width
 
 
-def _data_of(event: bytes) -> bytes | None:
+def add_fragment(calls: dict[tuple[int, int], dict[str, Any]], choice: int, fragment: dict[str, Any]) -> None:
+    """Take a piece of a tool call in; `calls` has those so far, by choice and place."""
+    position = fragment.get("index")
+    known = calls.setdefault((choice, position if isinstance(position, int) else 0), {"type": "function"})
+    for key, value in fragment.items():
+        if key == "function" and isinstance(value, dict):
+            function = known.setdefault("function", {"name": "", "arguments": ""})
+            for part, text in value.items():
+                before = function.get(part)
+                function[part] = before + text if isinstance(before, str) and isinstance(text, str) else text
+        elif key != "index":
+            known[key] = value
+
+
+def data_of(event: bytes) -> bytes | None:
     """The `data` of an event; None for comments and other fields."""
     if event.startswith(b"data:") and event.count(b"\n") == 2:
         return event[5:].strip()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
 
 from rondo import clock, ids
-from rondo.errors import RondoError
+from rondo.cache.model import Hit
+from rondo.errors import RondoError, unexpected
 from rondo.gateway.completion import Said
 from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
 from rondo.gateway.shadows import Copied
-from rondo.gateway.wire import ClientRequest, status_of
+from rondo.gateway.wire import ChatRequest, ClientRequest, status_of
+from rondo.gateway.wires.base import Given
 from rondo.governance.model import Grant
-from rondo.records import Call, Chunk, Span, Wire
+from rondo.limits.model import Matched
+from rondo.records import Call, Chunk, Span, Usage, Verdict, Wire
 from rondo.traces.cost import cost_usd, is_counted, usage_from
 
+_log = logging.getLogger("rondo.gateway")
 NOTHING_SAID = Said()
+_NOTHING_USED = Usage()
 CLIENT_CLOSED = 499
 """Status of a call whose client left before the end (nginx's number for it)."""
 
@@ -48,8 +54,33 @@ class Turn:
         self.spans: list[Span] = []
         self.first_token_ms: float | None = None
         self.said = NOTHING_SAID
+        self.verdicts: list[Verdict] = []
+        self.issued: set[str] = set()
+        """Tokens that stand for values of this request."""
+        self.blocked: str | None = None
+        """What a guard answers in the place of a model."""
+        self.rule: str | None = None
+        self.hit: Hit | None = None
+        self.matched: Matched | None = None
+        self.hold: Any = None
+        """What is reserved at the ledger, until it is settled."""
+        self.may_have_cost = False
+        """Whether a try that came to nothing may be on a provider's bill."""
+        self.side_usd = 0.0
+        """What guards and the cache have spent on models."""
+        self.recorded: Call | None = None
         self.shadow_of: str | None = None if copied is None else copied.trace_id
         self._began = clock.monotonic()
+
+    @property
+    def chat(self) -> ChatRequest:
+        """The request of a turn that chats."""
+        assert isinstance(self.request, ChatRequest)
+        return self.request
+
+    def given(self) -> Given:
+        """What the client's wire may know."""
+        return Given(trace_id=self.trace_id, created_at=self.started_at, request=self.chat)
 
     @property
     def unit(self) -> str:
@@ -61,7 +92,7 @@ class Turn:
 
     def add_span(
         self,
-        kind: Literal["retrieve", "render", "model"],
+        kind: Literal["retrieve", "render", "model", "rule", "cache"],
         name: str,
         since_ms: float,
         *,
@@ -90,12 +121,30 @@ class Turn:
             return None
         return self.said.text.strip() == self.release.hand_over.strip()
 
-    def call(self, *, error: RondoError | None = None, client_closed: bool = False) -> Call:
+    def bill(self) -> tuple[Usage | None, float | None]:
+        """Tokens and US dollars, as far as they are known."""
+        if self.hit is not None or self.blocked is not None:
+            return _NOTHING_USED, self.side_usd
+        usage = self.said.usage
+        if usage is None or not is_counted(usage):
+            return None, self.side_usd or None if self.attempts == 0 else None
+        counted = usage_from(usage)
+        price = self.model.price if self.model is not None else None
+        return counted, None if price is None else cost_usd(counted, price) + self.side_usd
+
+    def call(
+        self,
+        usage: Usage | None,
+        cost: float | None,
+        charged: float | None,
+        *,
+        error: RondoError | None = None,
+        client_closed: bool = False,
+    ) -> Call:
         """The record, as things stand now."""
         request, release, model, said = self.request, self.release, self.model, self.said
         status = CLIENT_CLOSED if client_closed else 200 if error is None else status_of(error)
-        usage = usage_from(said.usage) if said.usage is not None and is_counted(said.usage) else None
-        price = model.price if model else None
+        kept = self.hit.kept if self.hit is not None else None
         code = "client_closed" if client_closed else error.code if error else None
         return Call(
             trace_id=self.trace_id,
@@ -119,8 +168,8 @@ class Turn:
             knowledge=release.knowledge if release else None,
             knowledge_version=release.knowledge_version if release else None,
             requested_model=request.model,
-            model=model.spec.name if model else None,
-            provider=model.spec.provider if model else None,
+            model=model.spec.name if model else kept.model if kept else None,
+            provider=model.spec.provider if model else kept.provider if kept else None,
             served_model=said.served_model,
             attempts=self.attempts,
             user=request.user,
@@ -140,12 +189,25 @@ class Turn:
             cache_write_tokens=usage.cache_write if usage else None,
             output_tokens=usage.output if usage else None,
             reasoning_tokens=usage.reasoning if usage else None,
-            cost_usd=cost_usd(usage, price) if usage and price else None,
+            cost_usd=cost,
             price_version=model.price_version if model else None,
             arm="live" if self.shadow_of is None else "shadow",
             shadow_of=self.shadow_of,
+            rule=self.rule,
+            guards=self.verdicts,
+            cache=self.hit.found_by if self.hit is not None else None,
+            saved_usd=kept.cost_usd if kept else None,
+            charged_usd=charged,
             spans=self.spans,
         )
+
+
+def fault_of(error: Exception) -> RondoError:
+    """What the client and the record are told; the log has the rest."""
+    if isinstance(error, RondoError):
+        return error
+    _log.error("unexpected error in a call", exc_info=error)
+    return unexpected()
 
 
 def _text(raw: Raw | None) -> str:

@@ -26,14 +26,15 @@ IBAN_LENGTHS: dict[str, int] = {
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _BECH32_GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-_FISCAL_ODD = dict(
-    zip(
-        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-        (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21)
-        + (2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
-        strict=True,
+_FISCAL_ODD: dict[str, int] = {
+    char: int(value)
+    for chars, values in (
+        ("0123456789", "1 0 5 7 9 13 15 17 19 21"),
+        ("ABCDEFGHIJ", "1 0 5 7 9 13 15 17 19 21"),
+        ("KLMNOPQRSTUVWXYZ", "2 4 18 20 11 3 6 8 12 14 16 10 22 25 24 23"),
     )
-)
+    for char, value in zip(chars, values.split(), strict=True)
+}
 _DNI_LETTERS = "TRWAGMYFPDXBNJZSQVHLCKE"
 
 

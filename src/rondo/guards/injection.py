@@ -26,6 +26,8 @@ _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,4000}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}[ ]?){16,2000}")
 _SPACED = re.compile(r"\b(?:[^\W\d_][ ._-]){4,60}[^\W\d_]\b")
+_LETTERS = re.compile("[\u00c0-\u058f]")  # Latin with marks, Greek, Cyrillic, Armenian
+_MARKS = re.compile("[\u0300-\u036f]")
 _MOST_BLOBS = 8
 
 
@@ -64,12 +66,13 @@ def signs_in(text: str) -> set[str]:
     if not text.isascii():
         signs |= _hidden(text)
         plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
-        if (bare := _without_marks(plain.lower())) != plain.lower():
-            signs |= _occurring(bare) - _CODED
-    found = _occurring(plain.lower())
+    plain_lower = plain.lower()
+    found = _occurring(plain_lower)
+    if not text.isascii() and (bare := _without_marks(plain_lower)) != plain_lower:
+        signs |= _occurring(bare) - _CODED
     if "blob" in found and any(_occurring(said.lower()) - _CODED for said in _decoded(plain)):
         signs.add("encoded")
-    if "spaced" in found and (together := _occurring(_SPACED.sub(_together, plain.lower())) - _CODED - found):
+    if "spaced" in found and (together := _occurring(_SPACED.sub(_together, plain_lower)) - _CODED - found):
         signs |= {"hidden", *together}
     return (signs | found) - _CODED
 
@@ -110,9 +113,9 @@ def _hidden(text: str) -> set[str]:
 
 def _without_marks(text: str) -> str:
     """Letters without accents; Cyrillic and Greek letters that pass for Latin ones as those."""
-    return "".join(
-        char for char in unicodedata.normalize("NFD", text.translate(_LOOKALIKES)) if not unicodedata.combining(char)
-    )
+    if not _LETTERS.search(text):
+        return text
+    return _MARKS.sub("", unicodedata.normalize("NFD", text.translate(_LOOKALIKES)))
 
 
 _LOOKALIKES = str.maketrans("аеорсухіјѕԁɡոѵαεικνοτυχ", "aeopcyxijsdgnvaeiknotux")

@@ -43,6 +43,7 @@ class GuardSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     repair: bool = True
     model: str | None = None
     question: str | None = None
+    classifier: str | None = None
     labels: tuple[str, ...] = ()
     at_least: float = 0.5
 
@@ -89,8 +90,8 @@ class AskingCheck(Protocol):
     async def ask(self, texts: Sequence[Text], ask: Ask) -> Looked: ...
 
 
-class PlacingCheck(Check, Protocol):
-    """A check that knows where things are, and so can be redacted, and can follow a stream."""
+class PlacingCheck(Protocol):
+    """What a check has besides that knows where things are: it can be redacted, and can follow a stream."""
 
     def settled(self, text: str) -> int:
         """How many characters at the start of `text` are settled, whatever comes behind it: nothing that is found

@@ -135,6 +135,8 @@ def _options(*, latin1: bool) -> Any:
 
 _WORDS = re.compile(r"\S+")
 _TAIL = 192
+_KEY_HEAD = "-----BEGIN"
+_KEY_HEAD_LONGEST = 80
 _MONTHS = frozenset("jan feb mar mär apr may mai jun jul aug sep oct okt nov dec dez".split())
 
 
@@ -151,13 +153,9 @@ def settled(text: str) -> int:
         if word.end() < len(tail) and not _may_go_on(word[0]):
             break
         held = word.start()
-    return start + held
+    key = tail.rfind(_KEY_HEAD, len(tail) - _KEY_HEAD_LONGEST if len(tail) > _KEY_HEAD_LONGEST else 0)
+    return start + (held if key < 0 else min(held, key))
 
 
 def _may_go_on(word: str) -> bool:
-    return (
-        len(word) <= 5
-        or word.startswith("-----")
-        or word[:3].lower() in _MONTHS
-        or any(char.isdigit() for char in word)
-    )
+    return len(word) <= 5 or word[:3].lower() in _MONTHS or any(char.isdigit() for char in word)

@@ -72,7 +72,9 @@ def _phone(data: bytes, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _abroad(data: bytes, start: int, end: int) -> tuple[int, int] | None:
-    if start and data[start - 1] in ALNUM:
+    before = data[max(0, start - 2) : start]
+    in_a_number = data[start] == ord("0") and before[:1].isdigit() and before[1:] in (b" ", b"-")
+    if in_a_number or (before and before[-1] in ALNUM):
         return None
     return _phone(data, start, end)
 
@@ -86,9 +88,9 @@ def _ipv4(data: bytes, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _ipv6(data: bytes, start: int, end: int) -> tuple[int, int] | None:
+    around = data[max(0, start - 1) : start] + data[end : end + 1]
     if data[end - 1 : end] == b":" and data[end - 2 : end - 1] != b":":
         end -= 1  # a colon that ends a clause
-    around = data[max(0, start - 1) : start] + data[end : end + 1]
     text = data[start:end].decode()
     if any(char in ALNUM or char in b":" for char in around) or len(text) < 6 or not _DIGITS & set(data[start:end]):
         return None
@@ -125,8 +127,8 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         kind="card",
-        expression=r"\b(?:[2-6]\d{3}(?:[ -]?\d{4}){3}|3[47]\d{2}[ -]?\d{6}[ -]?\d{5}|3[068]\d{2}[ -]?\d{6}[ -]?\d{4}"
-        r"|[2-6]\d{12,18})\b",
+        expression=r"\b(?:(?:[2456]\d{3}|35\d{2})(?:[ -]?\d{4}){3}|3[47]\d{2}[ -]?\d{6}[ -]?\d{5}"
+        r"|3[068]\d{2}[ -]?\d{6}[ -]?\d{4}|[2456]\d{12,18})\b",
         refine=_card,
     ),
     Pattern(
@@ -136,7 +138,9 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(kind="crypto", expression=r"\b0x[0-9a-fA-F]{40}\b"),
     Pattern(kind="mac", expression=r"\b[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})\b"),
-    Pattern(kind="ipv6", expression=r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}", hint=r":[0-9A-Fa-f]{0,4}:", refine=_ipv6),
+    Pattern(
+        kind="ipv6", expression=r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}", hint=r":[0-9A-Fa-f]{0,4}:", refine=_ipv6
+    ),
     Pattern(
         kind="ipv4",
         expression=r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b",

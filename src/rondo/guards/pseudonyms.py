@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Iterable
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from collections.abc import Iterable, Set
 
 KEY_BYTES = 32
 """How long the secret is that all keys are made from."""
 
-_TOKEN = re.compile(r"(?:<|\\u003[cC])\s{0,2}([A-Za-z][A-Za-z0-9_]{0,31})\s{0,2}:\s{0,2}([A-Za-z2-7]{28,1000})\s{0,2}(?:>|\\u003[eE])")
-_LONGEST = 1100
+_TOKEN = re.compile(r"<\s{0,2}([A-Za-z][A-Za-z0-9_]{0,31})\s{0,2}:\s{0,2}([A-Za-z2-7]{28,1000})\s{0,2}>")
+_BEGUN = re.compile(r"<\s{0,2}(?:[A-Za-z][A-Za-z0-9_]{0,31}\s{0,2}(?::\s{0,2}[A-Za-z2-7]{0,1000}\s{0,2})?)?\Z")
+_LONGEST = 1_100
+_LONGEST_VALUE = 500
 
 
 class Pseudonyms:
@@ -30,23 +26,27 @@ class Pseudonyms:
 
     def __init__(self, secret: bytes, project: str) -> None:
         """`secret` has at least 32 random bytes. Whoever has it can read all tokens; without it, none."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
         if len(secret) < KEY_BYTES:
             raise ValueError(f"the key has {len(secret)} bytes, at least {KEY_BYTES} are needed")
         derived = HKDF(SHA256(), 64, salt=None, info=b"rondo pseudonyms\0" + project.encode()).derive(secret)
         self._cipher = AESSIV(derived)
+        self._not_ours = (binascii.Error, InvalidTag, ValueError)
 
-    def token(self, kind: str, value: str) -> str:
-        """The token of a value; always the same one."""
-        sealed = self._cipher.encrypt(value.encode("utf-8", "replace"), [kind.upper().encode()])
+    def token(self, kind: str, value: str) -> str | None:
+        """The token of a value, always the same one; None for a value that is too long for one."""
+        data = value.encode("utf-8", "replace")
+        if len(data) > _LONGEST_VALUE:
+            return None
+        sealed = self._cipher.encrypt(data, [kind.upper().encode()])
         return f"<{kind.upper()}:{base64.b32encode(sealed).decode().rstrip('=')}>"
 
-    def value(self, token: str) -> str | None:
-        """What a token stands for; None where it is none of ours."""
-        match = _TOKEN.fullmatch(token)
-        return None if match is None else self._open(match)
-
-    def restore(self, text: str, issued: frozenset[str], *, in_json: bool = False) -> str:
-        """The text with the values of those tokens that were issued; `in_json`: it stands in a JSON string.
+    def restore(self, text: str, issued: Set[str]) -> str:
+        """The text with the values of those tokens that were issued.
 
         A model may have changed a token's spaces or capitals.
         """
@@ -54,12 +54,8 @@ class Pseudonyms:
             return text
 
         def put_back(match: re.Match[str]) -> str:
-            if _canonical(match) not in issued:
-                return match[0]
-            value = self._open(match)
-            if value is None:
-                return match[0]
-            return json.dumps(value, ensure_ascii=False)[1:-1] if in_json else value
+            value = self._open(match) if _canonical(match) in issued else None
+            return match[0] if value is None else value
 
         return _TOKEN.sub(put_back, text)
 
@@ -68,7 +64,7 @@ class Pseudonyms:
         try:
             data = base64.b32decode(sealed + "=" * (-len(sealed) % 8))
             return self._cipher.decrypt(data, [match[1].upper().encode()]).decode()
-        except (binascii.Error, InvalidTag, ValueError):
+        except self._not_ours:
             return None
 
 
@@ -78,13 +74,19 @@ def _canonical(match: re.Match[str]) -> str:
 
 def tokens_in(text: str) -> Iterable[tuple[int, int]]:
     """Where something stands that has the form of a token."""
-    return [match.span() for match in _TOKEN.finditer(text)] if "<" in text or "\\u003" in text else ()
+    return [match.span() for match in _TOKEN.finditer(text)] if "<" in text else ()
+
+
+def unfinished(text: str) -> int:
+    """Where at the end of a text a token may have begun; its length where none has."""
+    match = _BEGUN.search(text, max(0, len(text) - _LONGEST))
+    return len(text) if match is None else match.start()
 
 
 class Restorer:
     """Puts values back into a text that comes in pieces; holds back no more than what may become a token."""
 
-    def __init__(self, pseudonyms: Pseudonyms, issued: frozenset[str]) -> None:
+    def __init__(self, pseudonyms: Pseudonyms, issued: Set[str]) -> None:
         self._pseudonyms = pseudonyms
         self._issued = issued
         self._held = ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 from rondo.guards.model import NOTHING, Looked, Text
 
@@ -21,6 +22,10 @@ class Schema:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         """Raises ValueError for what is no JSON Schema, or refers to another one."""
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import SchemaError
+        from referencing import Registry
+
         try:
             Draft202012Validator.check_schema(schema)
         except SchemaError as error:
@@ -46,10 +51,8 @@ class Schema:
             yield "the whole answer", f"not JSON: {error}"
             return
         try:
-            for number, error in enumerate(self._validator.iter_errors(value)):
-                if number == _MOST:
-                    return
-                yield _place(error), error.message[:_LONGEST]
+            for miss in islice(self._validator.iter_errors(value), _MOST):
+                yield _place(miss), miss.message[:_LONGEST]
         except RecursionError:
             yield "the whole answer", "nested too deep"
 

@@ -16,6 +16,7 @@ import re2
 from rondo.guards.model import NOTHING, Finding, Looked, Text, count
 
 _EDGE_BEFORE, _EDGE_AFTER = r"(?:^|[^\pL\pN_])", r"(?:$|[^\pL\pN_])"
+_GAP = r"[\s\pZ\x0b\x1c-\x1f\x{85}]+"
 _PATTERN_REACH = 256
 _SPACE = 16
 _MEMORY = 64 * 1024 * 1024
@@ -26,8 +27,8 @@ class Words:
 
     def __init__(self, words: Sequence[str], patterns: Sequence[str]) -> None:
         """Raises ValueError for an expression that RE2 does not take."""
-        self._searches = [("word", each) for each in _lists(words)]
-        self._searches += [("pattern", compile_pattern(pattern)) for pattern in patterns]
+        self._searches = [("word", each, 1) for each in _lists(words)]
+        self._searches += [("pattern", compile_pattern(pattern), 0) for pattern in patterns]
         longest = max((len(word) for word in words), default=0) + _SPACE
         self._reach = max(longest, _PATTERN_REACH) if patterns else longest
 
@@ -40,7 +41,9 @@ class Words:
 
     def _find(self, text: str) -> list[Finding]:
         data = text.encode("utf-8", "replace")
-        spans = sorted((start, end, kind) for kind, search in self._searches for start, end in _spans(search, data))
+        spans = sorted(
+            (start, end, kind) for kind, search, group in self._searches for start, end in _spans(search, group, data)
+        )
         merged: list[tuple[int, int, str]] = []
         for start, end, kind in spans:
             if merged and start < merged[-1][1]:
@@ -64,8 +67,7 @@ def compile_pattern(pattern: str) -> Any:
         raise ValueError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from None
 
 
-def _spans(search: Any, data: bytes) -> Iterator[tuple[int, int]]:
-    group = 1 if search.groups == 1 and _EDGED in search.groupindex else 0
+def _spans(search: Any, group: int, data: bytes) -> Iterator[tuple[int, int]]:
     position = 0
     while (match := search.search(data, position)) is not None:
         start, end = match.span(group)
@@ -76,9 +78,6 @@ def _spans(search: Any, data: bytes) -> Iterator[tuple[int, int]]:
             return
 
 
-_EDGED = "word"
-
-
 def _lists(words: Sequence[str]) -> list[Any]:
     """One expression for each kind of edge that words have."""
     by_edges: dict[tuple[bool, bool], list[str]] = {}
@@ -87,14 +86,14 @@ def _lists(words: Sequence[str]) -> list[Any]:
             parts = form.split()
             if parts:
                 edges = (_has_edge(parts[0][0]), _has_edge(parts[-1][-1]))
-                by_edges.setdefault(edges, []).append(r"\s+".join(re2.escape(part) for part in parts))
+                by_edges.setdefault(edges, []).append(_GAP.join(re2.escape(part) for part in parts))
     options = re2.Options()
     options.case_sensitive = False
     options.longest_match = True
     options.max_mem = _MEMORY
     return [
         re2.compile(
-            f"{_EDGE_BEFORE if before else ''}(?P<{_EDGED}>{'|'.join(forms)}){_EDGE_AFTER if after else ''}".encode(),
+            f"{_EDGE_BEFORE if before else ''}({'|'.join(forms)}){_EDGE_AFTER if after else ''}".encode(),
             options,
         )
         for (before, after), forms in by_edges.items()

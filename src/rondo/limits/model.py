@@ -145,14 +145,17 @@ class LimitTable:
             else:
                 limit = None if name is None else limits.get(f"{kind}:{name}") or limits.get(f"{kind}:{EACH}")
             if limit is not None:
-                bounds.append(Bound(limit, subject(project, kind, name), self._words(kind, name)))
+                whose = kind if name is None else f"{kind}:{name}"
+                bounds.append(Bound(limit, subject(project, kind, name), self.words(whose)))
         if not bounds:
             return None
         return Matched(project, tuple(bounds), spenders(project, key_id, app), user_of(project, user))
 
-    def _words(self, kind: str, name: str | None) -> str:
-        if name is None:
-            return "project"
+    def words(self, whose: str) -> str:
+        """How people call `key:key_1` or `user:anna`: a key by its name."""
+        kind, colon, name = whose.partition(":")
+        if not colon:
+            return kind
         shown = self._key_names.get(name, name) if kind == "key" else name
         return f"{kind} {shown[:100]}"
 
@@ -165,7 +168,7 @@ def subject(project: str, kind: str, name: str | None = None) -> str:
     if name is None:
         return f"{project}/{kind}"
     if kind == "user" and len(name) > _LONGEST_USER:
-        name = "sha256-" + sha256(name.encode("utf-8", "replace")).hexdigest()
+        name = "sha256-" + sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{project}/{kind}:{name}"
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from rondo.errors import Unavailable
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
+from rondo.limits.ledger import LedgerState
 from rondo.traces.drain import Drain, DrainStatus
 
 LATE_S = 30.0
@@ -22,10 +23,18 @@ class Check(Struct, frozen=True, kw_only=True):
     remedy: str | None = None
 
 
-def checks(drain: Drain, gateway: Gateway, project: str) -> list[Check]:
+def checks(drain: Drain, gateway: Gateway, project: str, ledger: LedgerState | None = None) -> list[Check]:
     """Everything, in the order a request meets it."""
     plan, state = gateway.plan, drain.status()
-    return [_apps(plan, project), *_models(plan, project), _journal(gateway), *_records(state), *_quarantine(state)]
+    limits = [_limits(ledger)] if ledger is not None and (plan.limits or ledger.away_since) else []
+    return [
+        *limits,
+        _apps(plan, project),
+        *_models(plan, project),
+        _journal(gateway),
+        *_records(state),
+        *_quarantine(state),
+    ]
 
 
 def is_ready(drain: Drain, gateway: Gateway) -> bool:
@@ -61,6 +70,22 @@ def _quarantine(state: DrainStatus) -> list[Check]:
     detail = f"{state.quarantined} records could not be read and are kept whole in quarantine"
     remedy = "They are in the table `quarantine` of the record store."
     return [Check(name="quarantine", ok=False, detail=detail, remedy=remedy)]
+
+
+def _limits(ledger: LedgerState) -> Check:
+    """Can limits be checked?"""
+    if ledger.away_since is None:
+        where = "Redis" if ledger.backend == "redis" else "this process"
+        return Check(name="limits", ok=True, detail=f"counted in {where}")
+    closed = ledger.fail == "closed"
+    count = ledger.refused if closed else ledger.passed
+    return Check(
+        name="limits",
+        ok=False,
+        detail=f"Redis: {ledger.reason}; requests with a limit are"
+        + (f" refused, {count:,} so far" if closed else f" let through uncounted, {count:,} so far"),
+        remedy="Start Redis, or correct RONDO_REDIS_URL; `limits.fail` in rondo.toml says what happens meanwhile.",
+    )
 
 
 def _apps(plan: Plan, project: str) -> Check:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from rondo.errors import SettingsError, UpstreamUnreachable
+from rondo.errors import KeyMissing, SettingsError
 from rondo.providers import key_hosts
 from rondo.providers.base import ModelSpec
 from rondo.providers.http.address import BadHeader
@@ -26,9 +26,9 @@ class Access(Struct, frozen=True):
     missing_key: str | None = None
 
     def require_key(self, model: str) -> None:
-        """Raises UpstreamUnreachable where the model's key is missing: another of the route may have one."""
+        """Raises KeyMissing where the model's key is missing: another of the route may have one."""
         if self.missing_key is not None:
-            raise UpstreamUnreachable(
+            raise KeyMissing(
                 f"The model {model!r} has no key.",
                 remedy=f"Set {self.missing_key} in the server's environment and restart it.",
             )

@@ -62,9 +62,9 @@ class _Block(Struct):
 
 
 class _Message(Struct):
+    content: list[_Block]
     id: str = ""
     model: str = ""
-    content: list[_Block] = []
     stop_reason: str | None = None
     stop_sequence: str | None = None
     usage: _Usage | None = None
@@ -97,6 +97,7 @@ class _Event(Struct):
     error: _Error | None = None
 
 
+_PING = b": ping\n\n"
 _message = msgspec.json.Decoder(_Message)
 _event = msgspec.json.Decoder(_Event)
 
@@ -175,7 +176,7 @@ async def chunks_of(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 class _Streamed:
-    """An answer under way. Its first event waits for its first word, so that an early error can still be retried."""
+    """An answer under way. Nothing is said before its first word, so that an early error can still be retried."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -201,14 +202,13 @@ class _Streamed:
             case "message_start" if event.message is not None:
                 self._answer = Answer(event.message.model, event.message.id)
                 self._count(event.message.usage)
-            case "message_delta":
+            case "message_delta" | "message_stop":
                 return self._finish(event)
-            case "message_stop":
-                self.ended = True
-                return [self._answer.usage_event(_counted(self._usage))]
+            case "ping":  # it says nothing, but keeps connections open
+                return [_PING]
             case "error":
                 raise _failure(event.error or _Error())
-        return []  # a ping, or what is new to us: Anthropic may add kinds of events
+        return []  # what is new to us: Anthropic may add kinds of events
 
     def _chunk(self, delta: dict[str, Any], **choice: Any) -> bytes:
         role, self._role = self._role, {}
@@ -264,6 +264,9 @@ class _Streamed:
         return self._chunk({"tool_calls": [{"index": self._calls - 1, "function": {"arguments": text}}]})
 
     def _finish(self, event: _Event) -> list[bytes]:
+        if event.type == "message_stop":
+            self.ended = True
+            return [self._answer.usage_event(_counted(self._usage))]
         self._count(event.usage)
         if event.delta is None or event.delta.stop_reason is None:
             return []

@@ -13,7 +13,6 @@ from msgspec import Struct
 
 _NAME = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?![\d])", re.ASCII)
 _OLD_NAME = re.compile(r"claude-(\d)(?:[-.](\d))?(?![\d])", re.ASCII)
-_NEWEST = (99, 0)
 
 _EFFORT = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 _BUDGET = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
@@ -72,10 +71,10 @@ OTHER = Claude("", (0, 0))
 
 
 def claude(model: str) -> Claude:
-    """By a model's id, in whatever form the place has it: `claude-haiku-4-5-20251001`, `anthropic.claude-opus-5-v1:0`."""
+    """By a model's id, in whatever form the place has it (`claude-haiku-4-5-20251001`, `claude-opus-5@latest`)."""
     name = model.lower()
     if found := _NAME.search(name):
         return Claude(found[1], (int(found[2]), int(found[3] or 0)))
     if old := _OLD_NAME.search(name):
         return Claude("", (int(old[1]), int(old[2] or 0)))
-    return Claude("mythos", _NEWEST) if "claude-mythos" in name else OTHER
+    return Claude("mythos", (4, 7)) if "claude-mythos-preview" in name else OTHER

@@ -29,6 +29,9 @@ _JSON_ONLY = "Answer with one valid JSON object and nothing else."
 _PASSED = ("inference_geo", "speed", "context_management", "cache_control")
 
 
+_SYSTEM = ("system", "developer")
+
+
 class AnthropicBody(ChatBody, forbid_unknown_fields=True, kw_only=True):
     """What a model's `params` may ask of Anthropic beyond the dialect goes on as it is."""
 
@@ -188,9 +191,9 @@ class _Conversation:
         """(system blocks, turns). Raises InvalidRequest."""
         for position, message in enumerate(messages):
             where = f"messages[{position}]"
-            if message.role in ("system", "developer"):
-                following = messages[position + 1].role if position + 1 < len(messages) else "assistant"
-                self._take_system(message, where, following)
+            if message.role in _SYSTEM:
+                after = (other.role for other in messages[position + 1 :] if other.role not in _SYSTEM)
+                self._take_system(message, where, next(after, "assistant"))
             elif message.role == "user":
                 self._add("user", blocks_of(message.parts, where))
             elif message.role == "assistant":
@@ -214,8 +217,8 @@ class _Conversation:
             raise refused(f"{where}.content", "a system message is text.", remedy="Move other parts to the user's.")
         # In its place where the model takes it there: after a user's turn and before the assistant's.
         in_place = self._model.hears_system_later and following == "assistant"
-        if in_place and self._turns and self._turns[-1]["role"] == "user" and blocks:
-            self._turns.append({"role": "system", "content": blocks})
+        if in_place and self._turns and self._turns[-1]["role"] in ("user", "system"):
+            self._add("system", blocks)
         else:
             self._system += blocks
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from rondo.providers.access import Secret, access, targets, wrong
 from rondo.providers.base import ModelSpec
-from rondo.providers.openai import OpenAIWire
+from rondo.providers.openai import PATHS, OpenAIWire
 from rondo.providers.upstream import Upstream
 
 KEY = "AZURE_OPENAI_API_KEY"
@@ -32,8 +32,8 @@ class Azure(OpenAIWire):
         gate = access(spec, spec.base_url, spec.api_key_env or KEY, own=HOSTS, secret=secret, header="api-key")
         root = _root(spec)
         query = f"?{urlencode(spec.query)}" if spec.query else ""
-        chat, embeddings = (f"{root}{path}{query}" for path in ("/chat/completions", "/embeddings"))
-        super().__init__(spec.name, gate, targets(upstream, spec, gate.headers, chat, embeddings))
+        urls = (f"{root}{path}{query}" for path in PATHS)
+        super().__init__(spec.name, gate, targets(upstream, spec, gate.headers, *urls))
 
 
 def _root(spec: ModelSpec) -> str:

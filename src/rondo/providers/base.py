@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from rondo.records import Chunk
 
-Path = Literal["/chat/completions", "/embeddings"]
+Path = Literal["/chat/completions", "/embeddings", "/moderations"]
 
 
 class Deployment(Struct, frozen=True, kw_only=True):

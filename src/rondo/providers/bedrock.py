@@ -54,11 +54,11 @@ class Bedrock:
     async def send(self, request: ProviderRequest) -> Reply:
         """Raises InvalidRequest for what Bedrock has no word for."""
         self._access.require_key(self._name)
-        if request.path == "/embeddings":
+        if request.path != "/chat/completions":
             raise InvalidRequest(
-                "Rondo asks Bedrock by its Converse API, which has no embeddings.",
+                f"Rondo asks Bedrock by its Converse API, which has no {request.path}.",
                 param="model",
-                remedy="Use a model of another provider for them.",
+                remedy="Use a model of another provider for it.",
             )
         body = to_bedrock(request.body, self._model)
         url, target = self._places[request.stream]

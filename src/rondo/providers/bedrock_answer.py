@@ -160,7 +160,7 @@ def _message(blocks: list[_Block]) -> Json:
             texts += [cited.text for cited in block.citations_content.content]
         elif block.tool_use is not None:
             call = block.tool_use
-            calls.append(tool_call(call.tool_use_id, call.name, bytes(call.input).decode()))
+            calls.append(tool_call(call.tool_use_id, call.name, bytes(call.input).decode("utf-8", "replace")))
         elif block.reasoning_content is not None:
             reasoning = block.reasoning_content
             said = reasoning.reasoning_text or _ReasoningText()

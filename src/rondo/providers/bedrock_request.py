@@ -144,7 +144,8 @@ def _thinking(request: ChatBody, maker: _Maker) -> tuple[Json, str | None]:
         known = ", ".join(EFFORTS)
         raise refused("reasoning_effort", "there is no such effort.", remedy=f"Use one of {known}.")
     if maker.name == "anthropic":
-        fields = maker.claude.thinking(effort, request.longest or _LONGEST) if effort is not None else {}
+        thinks = effort is not None and _may_think(request, maker.claude)
+        fields = maker.claude.thinking(effort or "", request.longest or _LONGEST) if thinks else {}
         if thinking is not None:
             kept = {"type": thinking.type, "budget_tokens": thinking.budget_tokens, "display": thinking.display}
             fields["thinking"] = {name: value for name, value in kept.items() if value is not None}
@@ -162,6 +163,18 @@ def _thinking(request: ChatBody, maker: _Maker) -> tuple[Json, str | None]:
         level = effort if effort in _NOVA_EFFORTS else "high"
         return {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": level}}, None
     raise refused("reasoning_effort", "how this model is told to think is not known.", remedy=_ADDITIONAL)
+
+
+def _may_think(request: ChatBody, claude: Claude) -> bool:
+    """Older models call no tool that they must while they think, nor go on from calls whose thoughts are lost."""
+    if claude.adapts:
+        return True
+    if request.tool_choice not in (None, "auto", "none"):
+        return False
+    if not request.messages or request.messages[-1].role != "tool":
+        return True
+    last = next((message for message in reversed(request.messages) if message.role == "assistant"), None)
+    return last is not None and any(block.signature or block.data for block in last.thinking_blocks or ())
 
 
 def _top_k(top_k: int, maker: _Maker) -> Json:

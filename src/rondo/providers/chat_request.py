@@ -290,8 +290,8 @@ def data_url(url: str) -> tuple[str, str] | None:
 def arguments_of(call: ToolCall, param: str) -> dict[str, Any]:
     """A tool call's arguments. Raises InvalidRequest where they are no JSON object."""
     try:
-        arguments: Any = _any.decode(call.function.arguments or "{}")
-    except (msgspec.DecodeError, RecursionError):
+        arguments: Any = read(_any, (call.function.arguments or "{}").encode())
+    except UNREADABLE:
         arguments = None
     if not isinstance(arguments, dict):
         raise refused(f"{param}.function.arguments", "it is no JSON object.", remedy="Send the call as it was made.")

@@ -27,9 +27,7 @@ class Answer:
         """A `chat.completion`."""
         return _encode({**self._head("chat.completion"), "choices": choices, "usage": usage})
 
-    def event(
-        self, delta: dict[str, Any], *, choice: int = 0, finish: str | None = None, **more: Any
-    ) -> bytes:
+    def event(self, delta: dict[str, Any], *, choice: int = 0, finish: str | None = None, **more: Any) -> bytes:
         """A `chat.completion.chunk`; `more` are further fields of the choice."""
         one = {"index": choice, "delta": delta, "finish_reason": finish, **more}
         return b"data: " + _encode({**self._head("chat.completion.chunk"), "choices": [one]}) + b"\n\n"

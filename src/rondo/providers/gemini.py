@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from rondo.errors import UpstreamCut
+from rondo.errors import InvalidRequest, UpstreamCut
 from rondo.providers.access import Secret, access, targets, wrong
 from rondo.providers.base import ModelSpec, ProviderRequest, ReadyReply, Reply
 from rondo.providers.embeddings_request import EmbeddingsBody, embeddings_answer, read_embeddings_request
@@ -82,6 +82,8 @@ class Gemini:
         self._access.require_key(self._name)
         if request.path == "/embeddings":
             return await self._send_embeddings(request.body)
+        if request.path != "/chat/completions":
+            raise InvalidRequest(f"{NAME} has no {request.path}.", param="model", remedy="Ask another model for it.")
         target = self._stream if request.stream else self._whole
         reply = await target.post(to_gemini(request.body, self._model))
         if reply.status != 200:

@@ -199,7 +199,7 @@ def _message(candidate: _Candidate) -> Json:
 def _tool_call(call: _Call, signature: str | None) -> Json:
     """A call in our dialect; Gemini gives ids since version 3 only."""
     more = {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
-    arguments = bytes(call.args).decode()
+    arguments = bytes(call.args).decode("utf-8", "replace")
     call_id = call.id or f"call_{new_span_id()}"
     return {**tool_call(call_id, call.name, "{}" if arguments == "null" else arguments), **more}
 

@@ -29,7 +29,7 @@ class Preset(Struct, frozen=True):
     keeps: frozenset[str] = frozenset()
 
 
-_PATHS: tuple[Path, ...] = ("/chat/completions", "/embeddings")
+PATHS: tuple[Path, ...] = ("/chat/completions", "/embeddings", "/moderations")
 _THOUGHTS = frozenset({"reasoning_content"})
 
 PRESETS: dict[str, Preset] = {
@@ -57,11 +57,11 @@ class OpenAIWire:
     """One model behind OpenAI's dialect, wherever it is."""
 
     def __init__(self, name: str, gate: Access, places: Sequence[Target], keeps: frozenset[str] = frozenset()) -> None:
-        """`places` are where chat completions and embeddings go."""
+        """`places` are where requests for each of PATHS go."""
         self.missing_key = gate.missing_key
         self._name = name
         self._access = gate
-        self._targets: dict[Path, Target] = dict(zip(_PATHS, places, strict=True))
+        self._targets: dict[Path, Target] = dict(zip(PATHS, places, strict=True))
         self._keeps = keeps
 
     async def send(self, request: ProviderRequest) -> Reply:
@@ -79,7 +79,7 @@ class OpenAICompatible(OpenAIWire):
         base_url = spec.base_url or preset.base_url
         variable = spec.api_key_env or (preset.api_key_env if spec.base_url is None else None)
         gate = access(spec, base_url, variable, own=OWN_HOSTS, secret=secret)
-        urls = (_join(base_url, path, spec.query) for path in _PATHS)
+        urls = (_join(base_url, path, spec.query) for path in PATHS)
         super().__init__(spec.name, gate, targets(upstream, spec, gate.headers, *urls), preset.keeps)
 
 

@@ -15,6 +15,9 @@ from msgspec import Struct
 # They run on machines of one's own, or need none: what a call costs is known, and it is nothing.
 FREE_PROVIDERS = frozenset({"extractive", "llamacpp", "ollama", "scripted", "vllm"})
 
+# The list's names of providers, where they are other than ours.
+_LISTED_AS = {"bedrock": "aws", "gemini": "google"}
+
 _DATE = re.compile(r"(.+?)[-@](?:\d{4}-\d{2}-\d{2}|\d{8})")
 
 
@@ -61,7 +64,7 @@ class PriceBook:
         """
         if provider in FREE_PROVIDERS:
             return FREE
-        models = self._open().providers.get(provider)
+        models = self._open().providers.get(_LISTED_AS.get(provider, provider))
         if models is None:
             return None
         for name in _ids(provider, model):

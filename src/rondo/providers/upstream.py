@@ -22,6 +22,7 @@ from rondo.providers.http.proxy import Proxy, Routes, credentials_wanted
 from rondo.settings.environment import Proxies
 
 _NO_PROXIES = Proxies()
+_SECRET = ("auth", "key", "token", "secret")
 _CODINGS = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress")
 
 
@@ -123,6 +124,7 @@ class Target:
         self._path = path
         self._headers = {**own, **address.checked(headers)}
         self._head = address.request_head(path, self._headers)
+        self._hidden = tuple(_secrets(self._headers))
 
     async def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
         """`headers` are this request's own, beside the target's or in place of them.
@@ -132,7 +134,7 @@ class Target:
         head = self._head if headers is None else self._head_with(headers)
         connection = self._pool.idle() or await self._pool.connect()
         await connection.ask(b"%b%d\r\n\r\n" % (head, len(body)), body, self._timeout_s)
-        reply = _Reply(connection, self._max_reply)
+        reply = _Reply(connection, self._max_reply, self._hidden if connection.status >= 400 else ())
         if b"content-encoding" in connection.headers or (self._proxy is not None and reply.status == 407):
             self._refuse(reply)
         return reply
@@ -158,23 +160,28 @@ class Target:
 class _Reply:
     """A reply under way. It has its connection until it is read to its end, or closed."""
 
-    __slots__ = ("_connection", "_max", "headers", "status")
+    __slots__ = ("_connection", "_hidden", "_max", "headers", "status")
 
-    def __init__(self, connection: Connection, most: int) -> None:
+    def __init__(self, connection: Connection, most: int, hidden: tuple[bytes, ...]) -> None:
+        """`hidden` is what must not be read out of it: errors like to repeat what they were sent."""
         self.status = connection.status
         self.headers: Mapping[str, str] = Headers(connection.headers)
         self._connection: Connection | None = connection
         self._max = most
+        self._hidden = hidden
 
     async def read(self) -> bytes:
         body = await self._held().whole(self._max)
         self.close()
+        for secret in self._hidden:
+            body = body.replace(secret, b"***")
         return body
 
     async def chunks(self) -> AsyncIterator[bytes]:
         connection = self._held()
         while data := await connection.part():
             yield data
+            self._held()  # the connection may be another request's by now
         self.close()
 
     def close(self) -> None:
@@ -191,6 +198,13 @@ class _Reply:
         # Forgotten: nobody will ever read it, and its connection would stay busy for ever.
         if self._connection is not None:
             self._connection.abandon()
+
+
+def _secrets(headers: Mapping[str, str]) -> Iterator[bytes]:
+    """The keys among a request's headers, without the scheme before them."""
+    for name, value in headers.items():
+        if any(part in name.lower() for part in _SECRET) and (words := value.split()):
+            yield words[-1].encode("latin-1")
 
 
 class Headers(Mapping[str, str]):

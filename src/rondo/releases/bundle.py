@@ -1,8 +1,8 @@
 """The files of a release: read from a project's folder, carried in a zip, checked on both ends.
 
-A bundle holds `rondo.toml`, the prompt file and the documents of the app's knowledge, nothing else. It stays in
-memory; nothing is ever unpacked to disk. What comes in a zip is hostile until checked: sizes are counted as bytes are
-read, never believed.
+A bundle holds `rondo.toml`, the prompt file, the documents of the app's knowledge, and the files that guards and
+classifiers name, nothing else. It stays in memory; nothing is ever unpacked to disk. What comes in a zip is hostile
+until checked: sizes are counted as bytes are read, never believed.
 """
 
 from __future__ import annotations
@@ -49,6 +49,10 @@ def read_folder(folder: Path) -> Bundle:
     found = {FILE: _inside(root, root / FILE, "app"), prompt: _inside(root, root / prompt, "app.prompt")}
     if not found[prompt].is_file():
         raise _no_prompt(prompt)
+    for key, name in named_files(settings):
+        found[name] = _inside(root, root / name, key)
+        if not found[name].is_file():
+            raise _no_file(name, key)
     for key, source in source_paths(settings):
         top = _inside(root, root / source, key)
         if not top.exists():
@@ -108,7 +112,7 @@ def prompt_of(bundle: Bundle, settings: ProjectSettings) -> tuple[str, str]:
 
 def documents(bundle: Bundle, settings: ProjectSettings) -> dict[str, bytes]:
     """The files below the sources of the app's knowledge. Raises SettingsError where a source holds none."""
-    no_documents = {FILE, prompt_path(settings)}
+    no_documents = {FILE, prompt_path(settings), *(path for _, path in named_files(settings))}
     found: dict[str, bytes] = {}
     for key, source in source_paths(settings):
         below = {
@@ -142,6 +146,31 @@ def source_paths(settings: ProjectSettings) -> list[tuple[str, str]]:
         return []
     keys = [f"knowledge.{name}.sources[{position}]" for position in range(len(settings.knowledge[name].sources))]
     return [(key, _relative(each, key)) for key, each in zip(keys, settings.knowledge[name].sources, strict=True)]
+
+
+def named_files(settings: ProjectSettings) -> list[tuple[str, str]]:
+    """(key, path) of the files that guards and classifiers are made from. Raises SettingsError."""
+    named = [(f"classifiers.{name}.examples", each.examples) for name, each in settings.classifiers.items()]
+    named += [
+        (f"guards[{at}].words_file", guard.words_file)
+        for at, guard in enumerate(settings.guards)
+        if guard.words_file is not None
+    ]
+    return [(key, _relative(path, key)) for key, path in named]
+
+
+def file_of(bundle: Bundle, path: str, key: str) -> bytes:
+    """A file that `key` names. Raises SettingsError where the bundle has none."""
+    name = _relative(path, key)
+    if name not in bundle.files:
+        raise _no_file(path, key)
+    return bundle.files[name]
+
+
+def text_of(bundle: Bundle, path: str, key: str) -> str:
+    """The same, as text. Raises SettingsError."""
+    file_of(bundle, path, key)
+    return _text(bundle, _relative(path, key))
 
 
 def _relative(path: str, key: str) -> str:
@@ -271,6 +300,10 @@ def _no_prompt(path: str) -> SettingsError:
     return SettingsError(
         f"there is no file {path!r}.", file=FILE, param="app.prompt", remedy="Create it, or name another file."
     )
+
+
+def _no_file(path: str, key: str) -> SettingsError:
+    return SettingsError(f"there is no file {path!r:.100}.", file=FILE, param=key, remedy="Create it, or name another.")
 
 
 def _bad(message: str, remedy: str) -> InvalidRequest:

@@ -29,6 +29,7 @@ from rondo.providers.base import ModelSpec
 from rondo.releases import bundle as bundles
 from rondo.releases import manifest as manifests
 from rondo.releases import store, traffic
+from rondo.releases.conduct import declare
 from rondo.releases.model import Bundle, Frozen, Release
 from rondo.settings.tables import ProjectSettings
 
@@ -57,9 +58,14 @@ def freeze(
         if check_model is not None:
             check_model(spec)
     manifests.check_json(settings.app.params, "app.params")
+    conduct = declare(bundle, settings, prompt)
     built = _index(catalog, knowledge_root, project, bundle, settings)
     manifest = manifests.build(
-        settings, prompt=prompt.name, prompt_version=prompt.version, knowledge_version=built.version if built else None
+        settings,
+        conduct,
+        prompt=prompt.name,
+        prompt_version=prompt.version,
+        knowledge_version=built.version if built else None,
     )
     with catalog.begin() as connection:
         projects.require(connection, project)
@@ -71,7 +77,7 @@ def freeze(
             release = _insert(connection, project, manifest, actor=actor, message=message)
         if created or changed:
             revision.bump(connection)
-    return Frozen(release=release, created=created, knowledge=built)
+    return Frozen(release=release, created=created, knowledge=built, classifiers=conduct.reports)
 
 
 def _index(

@@ -20,8 +20,9 @@ import msgspec
 from rondo.catalog.text import canonical_json
 from rondo.errors import CorruptData, SettingsError
 from rondo.providers.base import ModelSpec
+from rondo.releases.conduct import Conduct
 from rondo.settings.project import FILE
-from rondo.settings.tables import ModelSettings, ProjectSettings, one_or_more
+from rondo.settings.tables import ModelSettings, ProjectSettings
 
 FORMAT = 1
 
@@ -31,7 +32,7 @@ _FIRST_FIELDS = frozenset(
 
 
 def build(
-    settings: ProjectSettings, *, prompt: str, prompt_version: str, knowledge_version: str | None
+    settings: ProjectSettings, conduct: Conduct, *, prompt: str, prompt_version: str, knowledge_version: str | None
 ) -> dict[str, Any]:
     """The manifest of a project whose prompt and knowledge have these versions.
 
@@ -45,8 +46,9 @@ def build(
         top_k = settings.knowledge[app.knowledge].top_k
         knowledge = {"name": app.knowledge, "version": knowledge_version, "top_k": top_k}
     more = {
-        "rules": [{"when": rule.when, "use": one_or_more(rule.use)} for rule in settings.rules],
-        "guards": [guard.model_dump(mode="json", exclude_none=True) for guard in settings.guards],
+        "rules": conduct.rules,
+        "classifiers": conduct.classifiers,
+        "guards": conduct.guards,
         "cache": settings.cache.model_dump(mode="json", exclude_none=True) if settings.cache else None,
         "models": [_builtins(spec(name, settings.models[name])) for name in _off_route(settings)],
         "total_timeout_s": app.total_timeout_s,

@@ -7,6 +7,7 @@ cannot be served as released (its index is gone, say) is left out with the reaso
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,12 +21,13 @@ from rondo.errors import RondoError
 from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
 from rondo.governance import keys, projects
 from rondo.knowledge.search import Index, open_index
+from rondo.limits.change import limit_table
 from rondo.prompts import store as prompts
 from rondo.prompts.render import Template
 from rondo.providers.base import ModelSpec
 from rondo.providers.prices import FREE_PROVIDERS, Price, PriceBook
 from rondo.providers.registry import Providers, is_direct
-from rondo.releases import manifest, store
+from rondo.releases import conduct, manifest, store
 from rondo.releases.model import AppRow, ModelRow, Release
 from rondo.releases.state import Traffic, layout
 from rondo.settings.project import model_settings
@@ -39,10 +41,14 @@ _log = logging.getLogger("rondo.releases")
 class Publisher:
     """Builds plans, one after the other. Not for several threads at once."""
 
-    def __init__(self, catalog: Catalog, knowledge_root: Path, providers: Providers) -> None:
+    def __init__(
+        self, catalog: Catalog, knowledge_root: Path, providers: Providers, *, secret: Callable[[], bytes]
+    ) -> None:
+        """`secret` is the key of pseudonyms, asked for where a guard makes them."""
         self._catalog = catalog
         self._knowledge_root = knowledge_root
         self._providers = providers
+        self._secret = secret
         self._prices = PriceBook()
         self._own_prices: dict[tuple[str, str, str, str], Price] = {}
         self._releases: dict[tuple[str, str, int], ServedRelease] = {}
@@ -69,6 +75,7 @@ class Publisher:
                 models=self._models(rows),
                 direct=self._direct,
                 faults=faults,
+                limits=limit_table(connection),
             )
 
     def _models(self, rows: list[ModelRow]) -> dict[tuple[str, str], ServedModel]:
@@ -166,6 +173,9 @@ class Publisher:
             hand_over=parts["hand_over"],
             total_timeout_s=parts.get("total_timeout_s"),
             models={model.spec.name: model for model in (*served, *others)},
+            rules=conduct.rules_of(parts),
+            guards=conduct.guards_of(parts, release.project, prompt, self._secret),
+            cache=conduct.cache_of(parts),
         )
 
     def _index(self, version: str) -> Index:

@@ -176,7 +176,7 @@ def _interval(share: float, size: int) -> tuple[float, float]:
     z = 1.959964
     middle = (share + z * z / (2 * size)) / (1 + z * z / size)
     half = z * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size)) / (1 + z * z / size)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def learnt_from(values: object) -> Learnt:

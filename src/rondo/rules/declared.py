@@ -91,6 +91,20 @@ def check_rules(settings: ProjectSettings, *, file: str = FILE) -> list[Conditio
     return found
 
 
+def in_words(report: Report) -> str:
+    """How good a classifier is, in one line."""
+    each = ", ".join(f"{label} {right:.0%}" for label, right in sorted(report.by_label.items(), key=_by_share))
+    return (
+        f"{report.examples} examples, {len(report.by_label)} labels; right for {report.accuracy:.0%} of examples held "
+        f"back ({report.low:.0%} to {report.high:.0%}; guessing gets {report.guessing:.0%}): {each}"
+    )
+
+
+def _by_share(row: tuple[str, float]) -> tuple[float, str]:
+    """The ones that it knows worst come first."""
+    return row[1], row[0]
+
+
 def read_examples(data: bytes, path: str, *, file: str = FILE, key: str = "examples") -> Examples:
     """(text, label) of each line of a CSV or JSONL file. Raises SettingsError, which names the line."""
     if len(data) > _MOST_BYTES:

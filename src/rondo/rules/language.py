@@ -201,6 +201,7 @@ class _Parser:
         return inner
 
     def _list(self, opening: Token) -> _Typed:
+        self._deeper(opening)
         self._position += 1
         values: list[Value] = []
         while not self._is_sign("]"):
@@ -212,6 +213,7 @@ class _Parser:
                 break
             self._position += 1
         self._close("]", opening)
+        self._depth -= 1
         return _Typed(lambda ask: values, "list", opening.at, literal=True, value=values)
 
     def _named(self, token: Token) -> _Typed:

@@ -26,7 +26,7 @@ from rondo.releases.publish import Publisher
 from rondo.server.data_folder import DataFolder
 from rondo.server.front import Front
 from rondo.server.plan_watch import PlanWatch
-from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal
+from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, pseudonym_secret
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
 from rondo.store.duckdb import DuckDBStore
@@ -53,7 +53,7 @@ class Server:
             providers = Providers(self.upstream)
             if project is not None:
                 first_release(self.catalog, data, project, providers)
-            publisher = Publisher(self.catalog, data.knowledge, providers)
+            publisher = Publisher(self.catalog, data.knowledge, providers, secret=pseudonym_secret(data))
             self.journal = open_journal(data, "control", journal_settings)
             self.records = DuckDBStore(data.records)
         except BaseException:

@@ -4,6 +4,7 @@ DIR/lock            held (flock) by the running server
 DIR/server.json     where it answers
 DIR/admin.key       the first admin key, mode 600
 DIR/session.key     signs console sessions, mode 600
+DIR/pseudonym.key   makes pseudonyms, mode 600 (unless RONDO_PSEUDONYM_KEY has it)
 DIR/catalog.db      what exists, who may (unless RONDO_CATALOG_URL names another database)
 DIR/records.duckdb  what happened
 DIR/journal/        what happened and is not yet in the record store
@@ -97,14 +98,19 @@ class DataFolder:
 
     def session_key(self) -> bytes:
         """32 random bytes, the same ones from the first start on. Raises CorruptData where the file holds others."""
-        path = self.path / "session.key"
+        return self._kept_key("session.key", 32, "Delete it; everybody signs in to the console again.")
+
+    def pseudonym_key(self) -> bytes:
+        """32 random bytes, the same ones from their first use on. Raises CorruptData where the file holds others."""
+        return self._kept_key("pseudonym.key", 32, "Restore it: tokens in earlier records cannot be read without it.")
+
+    def _kept_key(self, name: str, size: int, remedy: str) -> bytes:
+        path = self.path / name
         if not path.exists():
-            self._write_private(path, secrets.token_hex(32))
+            self._write_private(path, secrets.token_hex(size))
         text = path.read_text(encoding="latin-1").strip()
-        if re.fullmatch("[0-9a-f]{64}", text) is None:
-            raise CorruptData(
-                f"{path} is not what was written.", remedy="Delete it; everybody signs in to the console again."
-            )
+        if re.fullmatch(f"[0-9a-f]{{{2 * size}}}", text) is None:
+            raise CorruptData(f"{path} is not what was written.", remedy=remedy)
         return bytes.fromhex(text)
 
     def _write_private(self, path: Path, text: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from rondo.catalog.engine import sqlite_url
+from rondo.errors import SettingsError
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
 from rondo.gateway.retry import Tries
@@ -26,6 +29,20 @@ def limits(project: Path | None) -> tuple[JournalSettings, GatewaySettings]:
 def catalog_url(data: DataFolder) -> str:
     """The catalog's database: the one the environment names, or SQLite in the data folder."""
     return environment("RONDO_CATALOG_URL") or sqlite_url(data.catalog)
+
+
+def pseudonym_secret(data: DataFolder) -> Callable[[], bytes]:
+    """The key of pseudonyms: the one in the environment, or the data folder's own. Raises SettingsError."""
+    given = environment("RONDO_PSEUDONYM_KEY")
+    if given is None:
+        return data.pseudonym_key
+    if re.fullmatch("[0-9a-fA-F]{64,}", given) is None or len(given) % 2:
+        raise SettingsError(
+            "a key has at least 64 hexadecimal digits.",
+            file="RONDO_PSEUDONYM_KEY",
+            remedy="`openssl rand -hex 32` makes one.",
+        )
+    return lambda: bytes.fromhex(given)
 
 
 def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings) -> Gateway:

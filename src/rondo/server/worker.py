@@ -22,7 +22,7 @@ from rondo.server.listener import HttpServer, join
 from rondo.server.log import log_to_stderr
 from rondo.server.passing import ControlSocket, WorkerFront
 from rondo.server.plan_watch import PlanWatch
-from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal
+from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, pseudonym_secret
 
 
 async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str, port: int) -> None:
@@ -30,7 +30,7 @@ async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str,
     journal_settings, gateway_settings = limits(project)
     catalog = Catalog(catalog_url(data))
     upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
-    publisher = Publisher(catalog, data.knowledge, Providers(upstream))
+    publisher = Publisher(catalog, data.knowledge, Providers(upstream), secret=pseudonym_secret(data))
     journal = open_journal(data, f"worker-{slot}", journal_settings)
     gateway = make_gateway(publisher.plan(), journal, gateway_settings)
     control = ControlSocket(data.control_socket)

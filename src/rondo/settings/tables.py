@@ -112,7 +112,8 @@ class ModelSettings(Table):
         description="The environment variable with the key, where it is not the provider's own (see RONDO_KEY_HOSTS).",
     )
     api_key_header: str = Field(
-        "authorization", description="The header that carries the key (`api-key` for Azure); a bearer token by default."
+        "authorization",
+        description="The header that carries the key, if not the provider's own; `authorization` is a bearer token.",
     )
     headers: dict[str, str] = Field(default_factory=dict, description="More request headers; never secrets.")
     query: dict[str, str] = Field(default_factory=dict, description="Query parameters, e.g. Azure's `api-version`.")
@@ -206,8 +207,10 @@ class GuardSettings(Table):
         None, description="The JSON Schema of answers for `schema`; by default, the prompt's own output schema."
     )
     repair: bool = Field(True, description="Whether `schema` asks the model once to mend its answer.")
-    model: Name | None = Field(None, description="The model for `moderation`, `classifier` or `judge`.")
+    model: Name | None = Field(None, description="The model for `moderation` or `judge`.")
     question: str | None = Field(None, description="What `judge` asks about the text; the answer yes is a finding.")
+    classifier: Name | None = Field(None, description="The table `[classifiers.NAME]` for `classifier`.")
+    labels: list[str] | None = Field(None, description="The labels of `classifier` that are findings.")
     at_least: float = Field(
         0.5, ge=0, le=1, description="Score from which `moderation`, `injection`, `names` or `classifier` is a finding."
     )

@@ -73,7 +73,9 @@ def _look(control: ControlPlane, project: str, apps: list[Any], window: Window) 
         overview=view,
         panels=[_panel(control, project, each, view, window) for each in view.apps],
         drain=control.drain.status(),
-        problems=[check for check in checks(control.drain, control.gateway, project) if not check.ok],
+        problems=[
+            check for check in checks(control.drain, control.gateway, project, control.ledger.state()) if not check.ok
+        ],
     )
 
 

@@ -63,8 +63,8 @@ async def _events(visit: Visit, streaming: Streaming, first: bytes) -> AsyncIter
         async for part in parts:
             failed = failed or part.startswith(_ERROR)
             yield part
-    if not failed:
-        call = streaming.turn.call()
+    call = streaming.turn.recorded
+    if not failed and call is not None:
         html = render(visit.request, "playground_answer.html", visit.grant, call=call, cited=_cited(call))
         yield b"event: done\ndata: " + msgspec.json.encode({"html": html}) + b"\n\n"
 

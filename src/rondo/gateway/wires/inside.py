@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from rondo.errors import UpstreamCut
 from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.stream import data_of
 from rondo.gateway.wire import text_of
 
 
@@ -118,10 +119,8 @@ def said_of(message: str) -> Said:
 
 def event_of(event: bytes) -> Completion | None:
     """What a whole server-sent event says; None where it has no data. Raises UpstreamCut."""
-    if event.startswith(b"data:") and event.count(b"\n") == 2:
-        return completion_of(event[5:])
-    lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
-    return completion_of(b"\n".join(lines)) if lines else None
+    data = data_of(event)
+    return None if data is None else completion_of(data)
 
 
 def _tool_call(call: dict[str, Any], place: int) -> ToolCall:

@@ -30,6 +30,7 @@ class _Block:
         self.id = ""
         self.name = ""
         self.parts: list[str] = []
+        self.closed = False
         self._unread: list[str] = []
         self._depth = 0
         self._quoted = self._escaped = self._ended = False
@@ -67,6 +68,9 @@ class _Block:
 _DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking")}
 
 
+_PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
 class MessagesStream:
     """Writes one answer."""
 
@@ -90,8 +94,8 @@ class MessagesStream:
 
     def event(self, event: bytes) -> bytes:
         parsed = event_of(event)
-        if parsed is None:
-            return b""
+        if parsed is None:  # a comment, by which a provider keeps the connection open
+            return _PING
         if not self._begun:
             self._begin(parsed.model)
         if parsed.usage is not None:
@@ -168,6 +172,8 @@ class MessagesStream:
 
     def _add(self, block: _Block, text: str) -> None:
         """More of a block: sent where it is open or can be opened, else kept."""
+        if block.closed:  # white space after its end, if anything
+            return
         if text:
             block.add(text)
         if block is not self._open and block not in self._waiting:
@@ -214,6 +220,8 @@ class MessagesStream:
     def _close(self) -> None:
         self._send("content_block_stop", {"index": self._count})
         self._count += 1
+        if self._open is not None:
+            self._open.closed = True
         self._open = None
 
     def _close_all(self) -> None:

@@ -197,16 +197,17 @@ def trace_of(item_id: str) -> str | None:
     return found[1] if found else None
 
 
-def _refuse(given: Mapping[str, Raw]) -> None:
+def _refuse(given: dict[str, Raw]) -> None:
+    """Raises InvalidRequest for a field that cannot be had."""
     for name in given.keys() & _REFUSED.keys():
         raise InvalidRequest(f"`{name}` cannot be had on this wire.", remedy=_REFUSED[name], param=name)
-    if "background" in given and read_field(dict(given), "background", _bool):
+    if "background" in given and read_field(given, "background", _bool):
         raise InvalidRequest(
             "`background` is not served: Rondo answers while the client waits.",
             remedy="Leave it out, and use `stream`.",
             param="background",
         )
-    if "truncation" in given and (way := read_field(dict(given), "truncation", _string)) != "disabled":
+    if "truncation" in given and (way := read_field(given, "truncation", _string)) != "disabled":
         raise InvalidRequest(
             f"`truncation` may not be {way!r:.50}: only the provider knows what fits.",
             remedy="Leave it out, and shorten `input` where it grows too long.",

@@ -64,17 +64,22 @@ class _Message:
 
 
 class _Call:
-    """A tool call under way. It is announced once its name is known to be whole: when its arguments begin."""
+    """A tool call under way. `at` is None until it has been announced."""
 
-    def __init__(self, trace_id: str, first: ToolCall, at: int) -> None:
-        self.known = first
-        self.at = at
-        self.announced = False
+    def __init__(self, trace_id: str, index: int) -> None:
+        self.known = ToolCall(index=index, id="", name="", arguments="")
+        self.id = f"fc_{trace_id}_{index}"
+        self.at: int | None = None
         self._trace_id = trace_id
 
-    @property
-    def id(self) -> str:
-        return f"fc_{self._trace_id}_{self.known.index}"
+    def take(self, fragment: ToolCall) -> None:
+        known = self.known
+        if self.at is None:  # what has been announced stays
+            known.id = fragment.id or known.id
+            known.name += fragment.name
+        if fragment.extra_content is not None:
+            known.extra_content = fragment.extra_content
+        known.arguments += fragment.arguments
 
     def item(self, custom: frozenset[str], status: str) -> Item:
         return call_item(self._trace_id, self.known, custom, status)
@@ -116,10 +121,9 @@ class ResponsesStream:
     def end(self) -> bytes:
         out: list[bytes] = []
         self._close_thought(out)
+        self._announce(out, all_of_them=True)
         if not self._order:
             self._say("text", "", (), out)
-        for call in self._calls.values():
-            self._announce(call, out)
         items = closed(self._frame.trace_id, self._items("completed"), self._finish_reason, self._known_calls())
         for one, item in zip(self._order, items, strict=False):
             self._close(one, item, out)
@@ -214,33 +218,29 @@ class ResponsesStream:
         self._close_thought(out)
         call = self._calls.get(fragment.index)
         if call is None:
-            for earlier in self._calls.values():  # items come in the order in which their calls began
-                self._announce(earlier, out)
-            call = self._calls[fragment.index] = _Call(self._frame.trace_id, fragment, len(self._order))
-            self._order.append(call)
-            if fragment.arguments:
-                arguments, fragment.arguments = fragment.arguments, ""
-                self._announce(call, out)
-                self._add_arguments(call, arguments, out)
-            return
-        known = call.known
-        known.name += fragment.name
-        if not call.announced:
-            known.id = fragment.id or known.id
-        if fragment.extra_content is not None:
-            known.extra_content = fragment.extra_content
-        if fragment.arguments:
-            self._announce(call, out)
+            call = self._calls[fragment.index] = _Call(self._frame.trace_id, fragment.index)
+        call.take(fragment)
+        if call.at is not None:
             self._add_arguments(call, fragment.arguments, out)
+        else:
+            self._announce(out)
 
-    def _announce(self, call: _Call, out: list[bytes]) -> None:
-        if not call.announced:
-            call.announced = True
+    def _announce(self, out: list[bytes], *, all_of_them: bool = False) -> None:
+        """Open the calls whose name is whole: their arguments have begun. In the order in which they came."""
+        for call in self._calls.values():
+            if call.at is not None:
+                continue
+            if not call.known.arguments and not all_of_them:
+                return
+            arguments, call.known.arguments = call.known.arguments, ""
+            call.at = len(self._order)
+            self._order.append(call)
             out.append(self._added(call.at, call.item(self._custom, "in_progress")))
+            call.known.arguments = arguments
+            self._add_arguments(call, arguments, out)
 
     def _add_arguments(self, call: _Call, arguments: str, out: list[bytes]) -> None:
-        call.known.arguments += arguments
-        if call.known.name not in self._custom:  # a custom tool's input is known when its arguments are whole
+        if arguments and call.known.name not in self._custom:  # a custom tool's input is known when it is whole
             kind = "response.function_call_arguments.delta"
             out.append(self._event(kind, item_id=call.id, output_index=call.at, delta=arguments))
 
@@ -277,7 +277,7 @@ class ResponsesStream:
             out.append(self._event(kind, **where, name=item["name"], arguments=arguments))
 
     def _items(self, status: str) -> list[Item]:
-        """What there is so far, in order; calls that were not announced yet too."""
+        """What has been opened so far, in order."""
         items: list[Item] = []
         for one in self._order:
             if isinstance(one, _Thought):

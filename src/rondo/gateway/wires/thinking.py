@@ -21,14 +21,16 @@ from rondo.gateway.reading import UNREADABLE
 _PREFIX = "rondo1."
 
 
-class _Google(Struct):
+class Google(Struct):
+    """Gemini's signature of a call."""
+
     thought_signature: str
 
 
 class ExtraContent(Struct):
     """What a tool call carries beside its arguments."""
 
-    google: _Google
+    google: Google
 
 
 class Kept(Struct, omit_defaults=True):
@@ -41,7 +43,7 @@ class Kept(Struct, omit_defaults=True):
 _kept = msgspec.json.Decoder(Kept)
 
 
-def wrap(blocks: Sequence[dict[str, str]] = (), extra_content: Mapping[str, ExtraContent | None] | None = None) -> str | None:
+def wrap(blocks: Sequence[dict[str, str]] = (), extra_content: Mapping[str, ExtraContent] | None = None) -> str | None:
     """What `unwrap` takes; None where there is nothing to keep."""
     kept = {
         **({"thinking_blocks": blocks} if blocks else {}),

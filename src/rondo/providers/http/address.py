@@ -55,16 +55,22 @@ def split(url: str) -> tuple[Origin, str]:
     """The server of an address, and the path with its query as the request line has it. Raises ValueError."""
     if _UNPRINTABLE.search(url):
         raise ValueError("it holds a space or a control character")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its own words may repeat a password
+        raise ValueError("it cannot be read") from None
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("it does not begin with http:// or https://")
     if parts.username is not None or parts.password is not None:
         raise ValueError("it holds a user name or a password; keys belong in the variable of `api_key_env`")
     if parts.fragment:
         raise ValueError("it holds a fragment (#)")
-    port = parts.port if parts.port is not None else _DEFAULT_PORTS[parts.scheme]
+    try:
+        port = parts.port if parts.port is not None else _DEFAULT_PORTS[parts.scheme]
+    except ValueError:
+        port = 0
     if not port:
-        raise ValueError("there is no port 0")
+        raise ValueError("its port is not from 1 to 65535")
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")
     return Origin(parts.scheme, host_of(parts.hostname), port), f"{path}?{query}" if query else path
@@ -76,9 +82,12 @@ def host_of(name: str | None) -> str:
         raise ValueError("it has no host")
     if ":" in name:
         try:
-            return str(ipaddress.IPv6Address(name))
+            address = ipaddress.IPv6Address(name)
         except ValueError:
-            raise ValueError(f"{name!r} is no IPv6 address") from None
+            address = None
+        if address is not None and address.scope_id is None:
+            return str(address)
+        raise ValueError(f"{name!r} is no IPv6 address")
     if not name.isascii():
         import idna  # only here: few names need it
 

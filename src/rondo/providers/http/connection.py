@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import select
+import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -38,32 +39,10 @@ _TIMEOUT = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 class Connection(asyncio.Protocol):
     """Used by one request at a time. Its owner is told when it has closed."""
 
-    __slots__ = (
-        "_between",
-        "_buffered",
-        "_error",
-        "_interim",
-        "_loop",
-        "_most",
-        "_on_closed",
-        "_on_idle",
-        "_parser",
-        "_parts",
-        "_poll",
-        "_read_paused",
-        "_reusable",
-        "_sending",
-        "_since",
-        "_state",
-        "_timeout_s",
-        "_timer",
-        "_to_the_end",
-        "_transport",
-        "_waiter",
-        "_write_paused",
-        "headers",
-        "server",
-        "status",
+    __slots__ = tuple(
+        """_between _buffered _error _interim _loop _most _on_closed _on_idle _parser _parts _poll _read_paused
+        _reusable _sending _since _state _timeout_s _timer _to_the_end _transport _waiter _write_paused headers
+        server status""".split()
     )
 
     def __init__(self, server: str, on_closed: Callable[[Connection], None], on_idle: Callable[[Connection], None]):
@@ -159,8 +138,12 @@ class Connection(asyncio.Protocol):
 
     def release(self) -> None:
         """The request is done with it: to the next one, if the response has been read to its end; else closed."""
-        if self._state != _ENDED or not self._reusable or self._transport is None or self._transport.is_closing():
+        transport = self._transport
+        # Whoever still waits for a part of this response must not get one of the next.
+        if self._state != _ENDED or not self._reusable or self._waiter is not None:
             self.abort()
+            return
+        if transport is None or transport.is_closing():
             return
         if self._read_paused:
             self._resume()
@@ -182,9 +165,9 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def abandon(self) -> None:
-        """As `abort`, from any thread: the garbage collector may run in each."""
+        """As `release`, from any thread: the garbage collector may run in each."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.abort)
+            self._loop.call_soon_threadsafe(self.release)
 
     # -- for its owner
 
@@ -237,7 +220,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool | None:
-        if self._state == _BODY and self._to_the_end:
+        if self._state == _BODY and self._to_the_end and self._ended_on_purpose():
             self._state = _ENDED
             self._wake()
         self._reusable = False
@@ -348,6 +331,18 @@ class Connection(asyncio.Protocol):
             transport.write(rest[start : start + WRITE_AT_ONCE])
         self._sending = False
         self._since = self._loop.time()
+
+    def _ended_on_purpose(self) -> bool:
+        """Over TLS a server says that it is done; a connection that ends without that may have been cut by anybody."""
+        tls = None if self._transport is None else self._transport.get_extra_info("ssl_object")
+        if tls is None:
+            return True
+        try:
+            return not tls.read(1)
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:
+            return False
 
     async def _moved(self) -> None:
         """Wait until anything has changed."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -73,11 +74,14 @@ class Names:
         self._known.pop((host, port), None)
 
     async def _ask(self, host: str, port: int) -> list[Address]:
+        addresses = await self._look_up(host, port)
+        self._known[host, port] = (asyncio.get_running_loop().time() + _TTL_S, addresses)
+        return addresses
+
+    async def _look_up(self, host: str, port: int) -> list[Address]:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-        addresses = list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))
-        self._known[host, port] = (loop.time() + _TTL_S, addresses)
-        return addresses
+        return list(dict.fromkeys(Address(family, sockaddr) for family, _, _, _, sockaddr in found))
 
     def _answered(self, key: tuple[str, int], done: asyncio.Task[list[Address]]) -> None:
         self._asked.pop(key, None)
@@ -115,7 +119,9 @@ class Dialer:
         except ssl.SSLError as error:
             raise self._failed(f"the TLS handshake failed ({error.reason or 'no reason given'})") from None
         except OSError as error:
-            raise self._failed(f"the connection failed ({error.strerror or type(error).__name__})") from None
+            # Not `strerror`, which asyncio fills with words of its own.
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            raise self._failed(f"the connection failed ({reason})") from None
 
     @property
     def _where(self) -> str:
@@ -135,6 +141,16 @@ class Dialer:
         except OSError:
             self._names.forget(host, port)
             raise
+        try:
+            if self._proxy is not None and self._tls is not None:
+                await open_tunnel(sock, self._proxy, self._origin)
+        except BaseException:
+            sock.close()
+            raise
+        return await self._secured(sock, protocol)
+
+    async def _secured(self, sock: socket.socket, protocol: Callable[[], P]) -> P:
+        """The protocol on its transport, over TLS where the server speaks it. Closes the socket where it fails."""
         made = False
 
         def make() -> P:
@@ -142,19 +158,16 @@ class Dialer:
             made = True
             return protocol()
 
+        host = None if self._tls is None else self._origin.host.rstrip(".")
         try:
-            if self._proxy is not None and self._tls is not None:
-                await open_tunnel(sock, self._proxy, self._origin)
             _, connection = await asyncio.get_running_loop().create_connection(
-                make,
-                sock=sock,
-                ssl=self._tls,
-                server_hostname=self._origin.host.rstrip(".") if self._tls is not None else None,
+                make, sock=sock, ssl=self._tls, server_hostname=host
             )
-        except BaseException:
+        except ConnectionError as error:
+            raise self._failed(f"the TLS handshake was broken off ({type(error).__name__})") from None
+        finally:
             if not made:  # from then on the socket is the transport's, which closes it
                 sock.close()
-            raise
         return connection
 
 

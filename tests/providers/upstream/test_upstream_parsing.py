@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -101,7 +103,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     marks = [0, *sorted({cut % (len(data) + 1) for cut in cuts}), len(data)]
-    return [data[start:end] for start, end in zip(marks, marks[1:], strict=False) if start < end]
+    return [data[start:end] for start, end in pairwise(marks) if start < end]
 
 
 class Response(NamedTuple):
@@ -127,7 +129,7 @@ def responses(draw: st.DrawFn) -> Response:
         return Response(head + b"Content-Length: %d\r\n\r\n" % len(body) + body, body, ends=False)
     if kind == "end":
         return Response(head + b"\r\n" + body, body, ends=True)
-    chunks = [part for part in pieces(body, draw(st.lists(st.integers(0, 9000), max_size=8)))]
+    chunks = pieces(body, draw(st.lists(st.integers(0, 9000), max_size=8)))
     extension = draw(st.sampled_from([b"", b";a=b", b';name="v"']))
     trailer = draw(st.sampled_from([b"", b"x-mark: trailer\r\nx-sum: 1\r\n"]))
     data = b"".join(b"%x%b\r\n%b\r\n" % (len(chunk), extension, chunk) for chunk in chunks)
@@ -188,10 +190,8 @@ def test_damaged_responses(response: Response, data: st.DataObject, cuts: list[i
         raw[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
 
     async def scenario() -> None:
-        try:
+        with suppress(UpstreamError):
             await Line().answer(pieces(bytes(raw), cuts), stream=stream, end=True)
-        except UpstreamError:
-            pass
 
     run(scenario())
 
@@ -248,6 +248,22 @@ async def test_crumbs_do_not_add_up() -> None:
     assert len(line.connection._parts) < 200
     line.connection.data_received(b"0\r\n\r\n")
     assert await line.connection.whole(1 << 20) == b"ab" * 60_000
+
+
+async def test_who_still_waits_does_not_get_the_next_response() -> None:
+    """The end of a response and its release in one turn of the loop, before its reader has had its own."""
+    line = Line()
+    asking = asyncio.ensure_future(line.connection.ask(b"", b"", 5))
+    await asyncio.sleep(0)
+    line.connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+    await asking
+    reading = asyncio.ensure_future(line.connection.part())
+    await asyncio.sleep(0)
+    line.connection.data_received(b"ab")
+    line.connection.release()
+    assert not line.idle
+    assert line.transport.closed
+    assert await reading == b"ab"
 
 
 async def test_a_slow_reader_stops_the_socket_and_lets_it_go_on() -> None:

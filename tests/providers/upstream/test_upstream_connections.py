@@ -73,6 +73,31 @@ async def test_a_reply_that_has_been_closed_says_so(client: Upstream) -> None:
         assert await read(at(client, server)) == b"ok"
 
 
+async def test_a_stream_closed_between_two_parts(client: Upstream) -> None:
+    """Its connection may serve another request by now, whose body it must not get."""
+    async with RawServer(replies(CHUNKED + b"2\r\nab\r\n0\r\n\r\n", then="on")) as server:
+        reply = await at(client, server).post(b"{}")
+        parts = reply.chunks()
+        assert await anext(parts) == b"ab"
+        reply.close()
+        other = await at(client, server).post(b"{}")
+        with pytest.raises(UpstreamCut, match="closed before it was read"):
+            await anext(parts)
+        assert await other.read() == b"ab"
+        assert server.lines == 1
+
+
+async def test_a_reply_closed_while_somebody_reads_it(client: Upstream) -> None:
+    async with RawServer(replies(CHUNKED, then="stall")) as server:
+        for whole in (True, False):
+            reply = await at(client, server).post(b"{}")
+            reading = asyncio.ensure_future(reply.read() if whole else anext(reply.chunks()))
+            await asyncio.sleep(0.01)
+            reply.close()
+            with pytest.raises(UpstreamCut, match="closed before its answer was complete"):
+                await reading
+
+
 async def test_a_thousand_at_once(client: Upstream) -> None:
     """Each has its own connection and its own answer; then a bounded number of them is kept."""
     together = asyncio.Event()
@@ -242,8 +267,9 @@ async def test_a_short_patience_after_a_long_one(client: Upstream) -> None:
 
     async with RawServer(play) as server:
         assert await read(at(client, server, timeout_s=300)) == b"ok"
-        with pytest.raises(UpstreamTimeout):
-            await read(at(client, server, timeout_s=0.1))
+        async with asyncio.timeout(5):
+            with pytest.raises(UpstreamTimeout):
+                await read(at(client, server, timeout_s=0.1))
 
 
 # -- given up

@@ -1,0 +1,79 @@
+"""How a release conducts itself: rules, classifiers, guards, cache; from a project's files, and from a manifest.
+
+What a manifest holds of them is plain JSON, checked here before anything is released; what serves is compiled from
+that and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from rondo.cache.model import CachePolicy
+from rondo.guards import build as guards_build
+from rondo.guards.chain import Guards
+from rondo.prompts.model import Prompt
+from rondo.releases.bundle import file_of, text_of
+from rondo.releases.model import Bundle
+from rondo.rules.chain import NO_RULES, Rules, compiled
+from rondo.rules.classify import Classifier, Report, learnt_from
+from rondo.rules.declared import declared
+from rondo.settings.tables import ProjectSettings
+
+
+class Conduct(Struct, frozen=True, kw_only=True):
+    """For the manifest; `reports` say how well the classifiers did on examples that they had not seen."""
+
+    rules: list[dict[str, Any]]
+    classifiers: dict[str, dict[str, Any]]
+    guards: list[dict[str, Any]]
+    reports: dict[str, Report]
+
+
+def declare(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Conduct:
+    """What the project declares. Raises SettingsError, which names the key."""
+    found = declared(settings, lambda path, key: file_of(bundle, path, key))
+    guards = guards_build.freeze(settings.guards, lambda path, key: text_of(bundle, path, key))
+    conduct = Conduct(rules=found.rules, classifiers=found.classifiers, guards=guards, reports=found.reports)
+    guards_build.build(
+        guards,
+        hand_over=settings.app.hand_over,
+        project="",
+        output_schema=prompt.output_schema,
+        classifiers=_classify(found.classifiers),
+    )
+    return conduct
+
+
+def rules_of(manifest: Mapping[str, Any]) -> Rules:
+    """Compiled, with what they need loaded. Raises CorruptData."""
+    if not manifest.get("rules"):
+        return NO_RULES
+    rules = compiled(manifest["rules"], manifest.get("classifiers", {}))
+    rules.prepare()
+    return rules
+
+
+def guards_of(manifest: Mapping[str, Any], project: str, prompt: Prompt, secret: Callable[[], bytes]) -> Guards | None:
+    """Ready to run; `secret` is the key of pseudonyms. Raises SettingsError where this server lacks what they need."""
+    return guards_build.build(
+        manifest.get("guards", ()),
+        hand_over=manifest["hand_over"],
+        project=project,
+        secret=secret,
+        output_schema=prompt.output_schema,
+        classifiers=_classify(manifest.get("classifiers", {})),
+    )
+
+
+def cache_of(manifest: Mapping[str, Any]) -> CachePolicy | None:
+    """None where the app has no `[cache]`."""
+    found = manifest.get("cache")
+    return None if found is None else msgspec.convert(found, CachePolicy)
+
+
+def _classify(classifiers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: Classifier(learnt_from(values)).classify for name, values in classifiers.items()}
