@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rondo.errors import CorruptData, SettingsError
+from rondo.errors import CorruptData, SettingsError, Unavailable
 from rondo.rules import spoken
 from rondo.rules.chain import Rules, compiled
 from rondo.rules.declared import MOST_RULES, Declared, check_rules, declared, in_words, read_examples
@@ -183,6 +183,9 @@ def test_a_language_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(spoken, "is_installed", lambda: False)
     with pytest.raises(SettingsError, match=r"rondo\[language\]"):
         check_rules(settings)
+    rules = compiled([{"when": "input.pii or input.language == 'de'", "use": ["a"]}], {})
+    with pytest.raises(Unavailable, match=r"rondo\[language\]"):
+        rules.prepare()
 
 
 def test_examples_as_spreadsheets_write_them() -> None:

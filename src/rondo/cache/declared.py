@@ -8,9 +8,11 @@ import msgspec
 
 from rondo.cache import meaning
 from rondo.cache.model import CachePolicy, SemanticPolicy
-from rondo.errors import CorruptData, SettingsError
+from rondo.errors import CorruptData, SettingsError, Unavailable
 from rondo.settings.project import FILE
 from rondo.settings.tables import ProjectSettings
+
+_REMEDY = "pip install 'rondo[semantic]'"
 
 
 def declared(settings: ProjectSettings, *, file: str = FILE) -> dict[str, Any] | None:
@@ -23,7 +25,7 @@ def declared(settings: ProjectSettings, *, file: str = FILE) -> dict[str, Any] |
             "a cache by meaning needs NumPy, which is not installed here.",
             file=file,
             param="cache.semantic",
-            remedy="pip install 'rondo[semantic]'",
+            remedy=_REMEDY,
         )
     semantic = None if cache.semantic is None else SemanticPolicy(**cache.semantic.model_dump())
     values: dict[str, Any] = msgspec.to_builtins(
@@ -33,10 +35,13 @@ def declared(settings: ProjectSettings, *, file: str = FILE) -> dict[str, Any] |
 
 
 def compiled(values: Any) -> CachePolicy | None:
-    """What a manifest says of the cache. Raises CorruptData."""
+    """What a manifest says of the cache. Raises CorruptData, and Unavailable where this machine lacks a package."""
     try:
-        return msgspec.convert(values, CachePolicy | None)
+        policy = msgspec.convert(values, CachePolicy | None)
     except msgspec.ValidationError as error:
         raise CorruptData(
             f"What a release says of its cache cannot be read: {error}.", remedy="Start the Rondo that released it."
         ) from None
+    if policy is not None and policy.semantic is not None and not meaning.is_installed():
+        raise Unavailable("A cache by meaning needs NumPy, which is not installed here.", remedy=_REMEDY)
+    return policy

@@ -174,6 +174,48 @@ limits = Table(
     Column("updated_by", Text, nullable=False),
 )
 
+# Files that clients sent, and results of batches. Their bytes are in the data folder that `folder` names.
+files = Table(
+    "files",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _project(),
+    Column("folder", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("purpose", Text, nullable=False),  # batch | batch_output
+    Column("filename", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index(None, "project", "created_at"),
+)
+
+# Many requests at once, answered when there is time. An input file may be deleted once its batch has ended.
+batches = Table(
+    "batches",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _project(),
+    Column("folder", Text, nullable=False),
+    Column("key_id", Text, nullable=False),  # whose requests they are
+    Column("endpoint", Text, nullable=False),
+    Column("input_file_id", Text, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("errors", Json, nullable=False),  # [{"code", "message", "line", "param"}]
+    Column("total", Integer, nullable=False),
+    Column("completed", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("in_progress_at", BigInteger),
+    Column("cancelling_at", BigInteger),
+    Column("finalizing_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("output_file_id", Text),
+    Column("error_file_id", Text),
+    Index(None, "project", "created_at"),
+)
+
 # Each entry's hash covers the entry and the hash before it.
 audit_entries = Table(
     "audit_entries",

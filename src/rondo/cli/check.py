@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import click
 
@@ -16,6 +16,10 @@ from rondo.errors import InvalidRequest, RondoError, SettingsError
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
 from rondo.settings.tables import ModelSettings, ProjectSettings, nearest
+
+if TYPE_CHECKING:  # imported where they are used: commands start fast
+    from rondo.prompts.model import Prompt
+    from rondo.releases.model import Bundle
 
 
 class Finding(NamedTuple):
@@ -110,10 +114,32 @@ def _files(project: Path, settings: ProjectSettings) -> Iterator[Finding]:
     else:
         variables = ", ".join(prompt.variables) or "none"
         yield Finding("ok", "prompt", f"{path}, version {output.short(prompt.version)}, variables: {variables}")
+        yield from _conduct(bundle, settings, prompt)
     if settings.app.knowledge is not None:
         files = documents(bundle, settings)
         size = sum(len(content) for content in files.values())
         yield Finding("ok", f"knowledge.{settings.app.knowledge}", f"{len(files)} files, {size / 1024:,.0f} KiB")
+
+
+def _conduct(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Iterator[Finding]:
+    """Rules, classifiers and guards, as a release would take them."""
+    from rondo.releases.conduct import declare
+    from rondo.rules.declared import in_words
+
+    if not (settings.rules or settings.classifiers or settings.guards):
+        return
+    try:
+        conduct = declare(bundle, settings, prompt)
+    except SettingsError as error:
+        yield Finding("wrong", error.param or FILE, str(error))
+        return
+    if conduct.rules:
+        yield Finding("ok", "rules", f"{len(conduct.rules)}, tried in order")
+    for name, report in conduct.reports.items():
+        yield Finding("ok", f"classifiers.{name}", in_words(report))
+    if conduct.guards:
+        told = (f"{each['check']} ({each.get('action', 'flag')})" for each in conduct.guards)
+        yield Finding("ok", "guards", ", ".join(told))
 
 
 def _model(name: str, model: ModelSettings, *, on_route: bool) -> Finding:

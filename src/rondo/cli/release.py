@@ -43,6 +43,8 @@ def _print(answer: dict[str, Any], traffic: dict[str, Any]) -> None:
     release = answer["release"]
     label = f"{release['app']}#{release['number']}"
     click.echo(f"{'created' if answer['created'] else 'unchanged'}  {output.paint(label, 'cyan')}  {release['hash']}")
+    for name, words in answer["classifiers"].items():
+        click.echo(f"learnt   {name}: {words}")
     click.echo(f"serving  {who_serves(traffic)}")
     if release["number"] not in shares(traffic):
         click.echo(f"next     rondo split {release['app']} {release['number']}=10%, or rondo promote {label}")

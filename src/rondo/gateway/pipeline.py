@@ -176,19 +176,23 @@ class Pipeline:
         if turn.blocked is not None:
             turn.said = read_completion(body)
             return body
-        record, client, blocked = body, body, False
+        record, client, may_keep = body, body, True
         guards = turn.release.guards if turn.release is not None else None
         if guards is not None and (guards.output or turn.issued):
+            issued = len(turn.issued)
             answer = await guard_answer(guards, body, ask, turn.issued, may_repair=bool(route) and turn.hit is None)
             turn.verdicts = [*turn.verdicts, *answer.verdicts]
             if answer.repair is not None:
                 answer = await self._repair(turn, route, answer, ask)
-            record, client, blocked = answer.record, answer.client, answer.blocked
+            record, client = answer.record, answer.client
+            # Tokens that this answer brought forth mean nothing to the next one who asks.
+            may_keep = not answer.blocked and len(turn.issued) == issued
         if record is not body or turn.hit is not None:
-            usage = turn.said.usage
-            turn.said = structs.replace(read_completion(record), usage=usage)
-        if lead is not None:
-            _abandon(lead) if blocked else self._cache.keep(lead, turn, record)
+            turn.said = structs.replace(read_completion(record), usage=turn.said.usage)
+        if lead is not None and may_keep:
+            self._cache.keep(lead, turn, record)
+        else:
+            _abandon(lead)
         return client
 
     async def _repair(self, turn: Turn, route: Sequence[ServedModel], answer: GuardedAnswer, ask: Ask) -> GuardedAnswer:

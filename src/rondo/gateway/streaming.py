@@ -78,6 +78,7 @@ class AnswerStream:
         self._answer = StreamedAnswer(turn.chat.choices)
         self._writer = wire.stream(turn.given())
         self._guarded = GuardedEvents(guards, ask, turn.issued) if guards and (guards.output or turn.issued) else None
+        self._issued = len(turn.issued)
         self._collected = Collector() if lead is not None else None
         self._out: list[bytes] = []
 
@@ -137,6 +138,7 @@ class AnswerStream:
             return False
         for event in batch:
             if data_of(event) == b"[DONE]":
+                self._answer.read(event)
                 return True
             self._pass_on_parts(await guarded.read(event))
             if guarded.blocked:
@@ -145,7 +147,7 @@ class AnswerStream:
 
     def _pass_on(self, recorded: bytes, sent: bytes) -> None:
         usage_only = self._answer.read(recorded) if recorded else False
-        if self._answer.done:
+        if recorded and self._answer.done and self._guarded is None:
             return
         if self._collected is not None and recorded:
             self._collected.add(recorded)
@@ -163,7 +165,9 @@ class AnswerStream:
         blocked = self._guarded is not None and self._guarded.blocked
         if not self._answer.ended and not blocked:
             raise UpstreamCut("The provider's stream ended before its answer did.")
-        completion = self._collected.completion() if self._collected is not None and not blocked else None
+        # Tokens that this answer brought forth mean nothing to the next one who asks.
+        may_keep = not blocked and len(self._turn.issued) == self._issued
+        completion = self._collected.completion() if self._collected is not None and may_keep else None
         if self._lead is not None and completion is not None:
             self._settle(abandon=False)
             self._keep(self._lead, self._turn, completion)

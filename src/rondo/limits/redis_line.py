@@ -64,7 +64,7 @@ class Line:
 
         `timed`: its last argument is to be the time, by the server's clock, from which we no longer wait for it.
         """
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Call(answer, script, [len(keys), *keys, *arguments], timed))

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from rondo.cache import declared as cache
 from rondo.cache.model import CachePolicy
+from rondo.errors import SettingsError
 from rondo.guards import build as guards_build
 from rondo.guards.chain import Guards
 from rondo.prompts.model import Prompt
+from rondo.providers.openai import PRESETS
 from rondo.releases.bundle import file_of, text_of
 from rondo.releases.model import Bundle
 from rondo.rules.chain import NO_RULES, Rules, compiled
 from rondo.rules.classify import Classifier, Report, learnt_from
 from rondo.rules.declared import declared
+from rondo.settings.project import FILE
 from rondo.settings.tables import ProjectSettings
 
 
@@ -36,6 +39,7 @@ class Conduct(Struct, frozen=True, kw_only=True):
 def declare(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Conduct:
     """What the project declares. Raises SettingsError, which names the key."""
     found = declared(settings, lambda path, key: file_of(bundle, path, key))
+    _require_moderators(settings)
     guards = guards_build.freeze(settings.guards, lambda path, key: text_of(bundle, path, key))
     conduct = Conduct(rules=found.rules, classifiers=found.classifiers, guards=guards, reports=found.reports)
     guards_build.build(
@@ -46,6 +50,19 @@ def declare(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Conduc
         classifiers=_classify(found.classifiers),
     )
     return conduct
+
+
+def _require_moderators(settings: ProjectSettings) -> None:
+    """Raises SettingsError where `moderation` names a model whose provider has no such wire."""
+    for at, guard in enumerate(settings.guards):
+        model = settings.models.get(guard.model or "")
+        if guard.check == "moderation" and model is not None and model.provider not in (*PRESETS, "azure"):
+            raise SettingsError(
+                f"{model.provider!r} has no moderation.",
+                file=FILE,
+                param=f"guards[{at}].model",
+                remedy="Name a model of a provider that speaks OpenAI's dialect.",
+            )
 
 
 def rules_of(manifest: Mapping[str, Any]) -> Rules:
@@ -70,9 +87,8 @@ def guards_of(manifest: Mapping[str, Any], project: str, prompt: Prompt, secret:
 
 
 def cache_of(manifest: Mapping[str, Any]) -> CachePolicy | None:
-    """None where the app has no `[cache]`."""
-    found = manifest.get("cache")
-    return None if found is None else msgspec.convert(found, CachePolicy)
+    """None where the app has no `[cache]`. Raises CorruptData, and Unavailable where this server lacks a package."""
+    return cache.compiled(manifest.get("cache"))
 
 
 def _classify(classifiers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from rondo.releases import manifest as manifests
 from rondo.releases import store, traffic
 from rondo.releases.conduct import declare
 from rondo.releases.model import Bundle, Frozen, Release
+from rondo.rules.declared import in_words
 from rondo.settings.tables import ProjectSettings
 
 
@@ -77,7 +78,12 @@ def freeze(
             release = _insert(connection, project, manifest, actor=actor, message=message)
         if created or changed:
             revision.bump(connection)
-    return Frozen(release=release, created=created, knowledge=built, classifiers=conduct.reports)
+    return Frozen(
+        release=release,
+        created=created,
+        knowledge=built,
+        classifiers={name: in_words(report) for name, report in conduct.reports.items()},
+    )
 
 
 def _index(

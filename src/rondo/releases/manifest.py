@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from rondo.cache import declared as cache
 from rondo.catalog.text import canonical_json
 from rondo.errors import CorruptData, SettingsError
 from rondo.providers.base import ModelSpec
@@ -49,7 +50,7 @@ def build(
         "rules": conduct.rules,
         "classifiers": conduct.classifiers,
         "guards": conduct.guards,
-        "cache": settings.cache.model_dump(mode="json", exclude_none=True) if settings.cache else None,
+        "cache": cache.declared(settings),
         "models": [_builtins(spec(name, settings.models[name])) for name in _off_route(settings)],
         "total_timeout_s": app.total_timeout_s,
     }

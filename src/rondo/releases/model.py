@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from rondo.knowledge.model import IndexVersion
 from rondo.releases.state import Traffic
-from rondo.rules.classify import Report
 
 TrafficAction = Literal["release", "promote", "split", "rollback", "shadow"]
 
@@ -44,13 +43,13 @@ class Bundle(Struct, frozen=True):
 class Frozen(Struct, frozen=True, kw_only=True):
     """What freezing a bundle gave. `created` is False where the very same release was there already.
 
-    `knowledge` says what the index holds, and how much of it was made anew; `classifiers` how good each of them is.
+    `knowledge` says what the index holds, and how much of it was made anew; `classifiers` says of each how good it is.
     """
 
     release: Release
     created: bool
     knowledge: IndexVersion | None
-    classifiers: dict[str, Report] = {}
+    classifiers: dict[str, str] = {}
 
 
 class AppRow(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rondo.errors import CorruptData
+from rondo.errors import CorruptData, Unavailable
 from rondo.guards.personal import KINDS, find_personal
 from rondo.rules import spoken
 from rondo.rules.classify import Classifier, learnt_from
@@ -71,8 +71,16 @@ class Rules:
         return any(each[: len(path)] == path for rule in self._rules for each in rule.condition.asks)
 
     def prepare(self) -> None:
-        """Load what facts need, so that no request waits for it. Takes up to some seconds: not on the event loop."""
+        """Load what facts need, so that no request waits for it. Takes up to some seconds: not on the event loop.
+
+        Raises Unavailable where this machine lacks a package.
+        """
         if self.asks(LANGUAGE):
+            if not spoken.is_installed():
+                raise Unavailable(
+                    "A rule asks for `input.language`, which needs a package that is not installed here.",
+                    remedy="pip install 'rondo[language]'",
+                )
             spoken.load()
         if self.asks(("input", "pii")):
             find_personal("")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from rondo.cache.answers import Answers
+from rondo.cache.shared import connect
 from rondo.catalog.engine import sqlite_url
 from rondo.errors import SettingsError
 from rondo.gateway.endpoint import Gateway
@@ -46,12 +48,14 @@ def pseudonym_secret(data: DataFolder) -> Callable[[], bytes]:
 
 
 def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings) -> Gateway:
-    """One process's gateway. Make it on the event loop."""
+    """One process's gateway."""
+    redis = environment("RONDO_REDIS_URL")
     return Gateway(
         plan,
         journal,
         max_body_bytes=settings.max_body_mb << 20,
         tries=Tries(breaker_failures=settings.breaker_failures, breaker_open_s=settings.breaker_open_s),
+        answers=Answers(most_bytes=settings.cache_mb << 20, shared=connect(redis) if redis is not None else None),
         total_timeout_s=settings.total_timeout_s,
     )
 

@@ -289,6 +289,10 @@ class ProjectSettings(Table):
         for key, name in self.named_models():
             if name not in self.models:
                 raise ValueError(f"{key}: no model is called {name!r}.{nearest(name, self.models)}")
+        for at, guard in enumerate(self.guards):
+            if guard.classifier is not None and guard.classifier not in self.classifiers:
+                hint = nearest(guard.classifier, self.classifiers)
+                raise ValueError(f"guards[{at}].classifier: no classifier is called {guard.classifier!r}.{hint}")
         wanted = self.app.knowledge
         if wanted is not None and wanted not in self.knowledge:
             raise ValueError(f"app.knowledge: no knowledge is called {wanted!r}.{nearest(wanted, self.knowledge)}")
