@@ -111,18 +111,25 @@ def chat_whole(body: bytes) -> Json:
     return answer
 
 
-def chat_streamed(body: bytes) -> Json:
+def events_of(body: bytes) -> list[Json]:
+    """The events of OpenAI's older wires, without the comments that keep a connection open."""
     assert body.endswith(b"data: [DONE]\n\n"), body[-200:]
+    return [json.loads(event.removeprefix(b"data: ")) for event in body.split(b"\n\n")[:-2] if event[:1] != b":"]
+
+
+def chat_streamed(body: bytes) -> Json:
     state: ChatCompletionStreamState[Any] = ChatCompletionStreamState()
     blocks: list[Json] = []
-    for event in body.split(b"\n\n")[:-2]:
-        parsed = json.loads(event.removeprefix(b"data: "))
-        for choice in parsed["choices"]:  # the SDK cannot add up lists that it does not know
+    stop_text: str | None = None
+    for parsed in events_of(body):
+        for choice in parsed["choices"]:  # what the SDK does not know it does not add up
             blocks += choice["delta"].pop("thinking_blocks", [])
+            stop_text = choice.get("stop_sequence") or stop_text
         state.handle_chunk(ChatCompletionChunk.model_validate(parsed))
-    answer: Json = state.get_final_completion().model_dump()
+    answer: Json = state.current_completion_snapshot.model_dump()
     if blocks:
         answer["choices"][0]["message"]["thinking_blocks"] = blocks
+    answer["choices"][0]["stop_sequence"] = stop_text
     return answer
 
 
@@ -210,7 +217,7 @@ def responses_whole(body: bytes) -> Json:
 
 def responses_streamed(body: bytes) -> Json:
     """The last event's response, once its items are those that were announced and its texts those of the deltas."""
-    told = responses_events(body)
+    told = responses_events(b"".join(part + b"\n\n" for part in body.split(b"\n\n")[:-1] if part[:1] != b":"))
     last: Json = told[-1]["response"]
     assert told[-1]["type"] == f"response.{last['status']}"
     done = [event["item"] for event in told if event["type"] == "response.output_item.done"]
@@ -235,7 +242,8 @@ def responses_told(answer: Json) -> Told:
     items, usage = answer["output"], answer["usage"]
     thoughts = [item for item in items if item["type"] == "reasoning"]
     calls = [item for item in items if item["type"] == "function_call"]
-    stop = {"max_output_tokens": "length"}.get(reason := (answer["incomplete_details"] or {}).get("reason"), reason)
+    reason = (answer["incomplete_details"] or {}).get("reason") or ""
+    stop = "length" if reason == "max_output_tokens" else reason
     return Told(
         text=_responses_text(answer),
         thinking="".join(part["text"] for item in thoughts for part in item["summary"]),
@@ -367,8 +375,7 @@ def completions_whole(body: bytes) -> Json:
 
 
 def completions_streamed(body: bytes) -> Json:
-    assert body.endswith(b"data: [DONE]\n\n"), body[-200:]
-    events = [json.loads(event.removeprefix(b"data: ")) for event in body.split(b"\n\n")[:-2]]
+    events = events_of(body)
     for event in events:
         if event["choices"]:
             _COMPLETION_EVENT.validate_python(event["choices"][0]["text"])
@@ -422,5 +429,6 @@ CLIENTS = {
         completions_streamed,
         completions_told,
         completions_again,
+        tells_signature=False,
     ),
 }

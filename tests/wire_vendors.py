@@ -29,6 +29,7 @@ def openai_heard(body: Json) -> Heard:
                 function = call["function"]
                 items.append((role, Call(call["id"], function["name"], json.loads(function["arguments"]))))
     choice = body.get("tool_choice", "")
+    choice = "" if choice == "auto" else choice
     wanted = body.get("response_format")
     return Heard(
         items=items,

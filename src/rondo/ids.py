@@ -13,15 +13,19 @@ from os import urandom
 from rondo import clock
 
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""RFC 9562 sets two bits of this digit; the other two stay random."""
 
 
 def new_trace_id() -> str:
     """32 hex digits: 48 bits of milliseconds, version 7, 74 random bits."""
-    random = int.from_bytes(urandom(10), "big")
-    milliseconds = clock.now_us() // 1_000
-    high = (milliseconds << 16) | 0x7000 | (random >> 68)
-    low = (0b10 << 62) | (random & 0x3FFF_FFFF_FFFF_FFFF)
-    return f"{(high << 64) | low:032x}"
+    return new_ids(clock.now_us())[0]
+
+
+def new_ids(at: int) -> tuple[str, str]:
+    """The ids of a trace that begins at `at` (microseconds) and of its first span, from one draw of randomness."""
+    random = urandom(18).hex()
+    return f"{at // 1_000:012x}7{random[:3]}{_VARIANT[random[3]]}{random[4:19]}", random[20:]
 
 
 def new_span_id() -> str:

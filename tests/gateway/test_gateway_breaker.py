@@ -70,6 +70,15 @@ def test_a_provider_that_asks_for_rest_gets_it_at_once() -> None:
     assert breaker.begin(120.0) is not None
 
 
+def test_a_probe_after_a_rest_opens_it_again_however_few_failures_there_were() -> None:
+    breaker = Breaker(5, OPEN_S)
+    breaker.failed(breaker.begin(0.0) or 0, 0.0, rest_s=40.0)
+    probe = breaker.begin(40.0)
+    assert probe is not None
+    breaker.failed(probe, 40.0)
+    assert (breaker.state(54.9), breaker.failures) == ("open", 2)
+
+
 def test_calls_from_before_it_opened_neither_close_nor_keep_it_open() -> None:
     breaker = Breaker(1, OPEN_S)
     early, late = breaker.begin(0.0), breaker.begin(0.0)

@@ -16,11 +16,11 @@ import pytest
 
 from asked import PNG, Asked, Call, Heard, Image, Json, Result, Told, Tool, heard_of
 from gateway_house import House
-from providers.vendors import SECRETS, VENDORS, Said, Vendor
+from providers.vendors import SECRETS, VENDORS, Said, Vendor, streamed
 from rondo.providers.prices import Price
 from rondo.providers.registry import Providers
 from rondo.records import Call as Record
-from scripted_upstream import ScriptedUpstream
+from scripted_upstream import ScriptedUpstream, whole
 from wire_clients import CLIENTS, Client
 from wire_vendors import HEARD
 
@@ -171,27 +171,26 @@ def _plain(item: Any) -> Any:
     return item._replace(failed=False, image="") if isinstance(item, Result) else item
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("name", REQUESTS)
 @pytest.mark.parametrize("client", TALKERS)
 @pytest.mark.parametrize("vendor", VENDORS)
-async def test_a_request(open_table: Any, vendor: str, client: str, name: str, stream: bool) -> None:
+async def test_a_request(open_table: Any, vendor: str, client: str, name: str) -> None:
     asked = REQUESTS[name]
     if client == "chat" and vendor in ("openai", "azure") and name in ("failed tool", "a tool's image"):
         pytest.skip("words of the dialect inside: a client of OpenAI's has none of them")
     table = open_table(vendor, client)
     if asked.one_call and vendor in ("gemini", "bedrock"):
-        await _refused(table, asked, "parallel_tool_calls", stream=stream)
+        await _refused(table, asked, "parallel_tool_calls")
         return
-    answer = await table.ask(Said("Good."), table.client.ask(asked), stream=stream)
+    answer = await table.ask(Said("Good."), table.client.ask(asked), stream=False)
     assert table.client.told(answer).text == "Good."
     assert table.heard == expected_request(asked, vendor, client)
     assert all(secret not in table.house.upstream.last.path for secret in SECRETS.values())
 
 
-async def _refused(table: Table, asked: Asked, param: str, *, stream: bool) -> None:
+async def _refused(table: Table, asked: Asked, param: str) -> None:
     """Nothing is dropped in silence: the client is told which field, and nobody is asked."""
-    response = await table.send(Said("Good."), table.client.ask(asked), stream=stream)
+    response = await table.send(Said("Good."), table.client.ask(asked), stream=True)
     assert response.status_code == 400
     error = response.json()["error"]
     assert param in error["message"]
@@ -211,7 +210,10 @@ async def test_a_turn_of_an_agent(open_table: Any, vendor: str, client: str, str
     body = table.client.ask(asked)
     answer = await table.ask(said, body, stream=stream)
     result = table.client.ask(Asked((("user", (Result(WEATHER[0], "14 C"),)),)))[table.client.conversation]
-    again = {**body, table.client.conversation: [*body[table.client.conversation], *table.client.again(answer), *result]}
+    again = {
+        **body,
+        table.client.conversation: [*body[table.client.conversation], *table.client.again(answer), *result],
+    }
     answer = await table.ask(Said("It is 14 C."), again, stream=stream)
     assert table.client.told(answer).text == "It is 14 C."
     heard = table.heard
@@ -237,29 +239,101 @@ async def test_a_prompt(open_table: Any, vendor: str, client: str) -> None:
 FAULTS = {400: "invalid_request_error", 404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error"}
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("status", [*FAULTS, 401, 500, 503])
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("vendor", VENDORS)
-async def test_an_error(open_table: Any, vendor: str, client: str, status: int, stream: bool) -> None:
-    """The client's own form, a provider's words where they are its fault, and never one of our keys."""
-    from scripted_upstream import whole
-
+async def test_an_error(open_table: Any, vendor: str, client: str, status: int) -> None:
+    """The client's own form, with the provider's words."""
     table = open_table(vendor, client)
-    secrets = [value for value in SECRETS.values() if "=" not in value]
-    said = {"error": {"message": f"not so: {' '.join(secrets)}", "type": "x", "status": "X"}, "message": "not so"}
+    said = {"error": {"message": "not so", "type": "x", "status": "X"}, "message": "not so"}
     table.house.upstream.plays = {"": whole(said, status), table.model: whole(said, status)}
-    more = {"stream": True} if stream else {}
+    more = {"stream": True} if status in (429, 500) else {}
     response = await table.house.post(table.client.path, {"model": "m", **table.client.ask(PLAIN), **more})
     assert response.status_code == (status if status in FAULTS else 502)
-    body = response.json()
+    body, record = response.json(), table.house.call
+    check_error(body, client, FAULTS.get(status, "api_error"))
+    assert response.headers["x-rondo-trace-id"] == record.trace_id
+    assert ("not so" in body["error"]["message"]) == (status != 401), "who refuses a key may repeat it"
+    assert (record.status, record.error_message) == (response.status_code, body["error"]["message"])
+
+
+def check_error(body: Json, client: str, kind: str) -> None:
     if client == "messages":
-        assert body["type"] == "error"
-        assert body["error"]["type"] == FAULTS.get(status, "api_error")
-        assert body["request_id"] == table.house.call.trace_id
+        assert (body["type"], body["error"]["type"]) == ("error", kind)
+        assert len(body["request_id"]) == 32
     else:
         assert body["error"].keys() == {"message", "type", "param", "code"}
-    assert response.headers["x-rondo-trace-id"] == table.house.call.trace_id
-    if status in FAULTS:
-        assert "not so" in body["error"]["message"]
-    assert table.house.call.error_message == body["error"]["message"]
+
+
+class _Overhears:
+    """Stands for the socket of a play: keeps what is said."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.kind = ""
+        self.writer = self
+
+    async def head(self, status: int, content_type: str, *, length: int | None) -> None:
+        self.kind = content_type
+
+    async def chunk(self, data: bytes) -> None:
+        self.data += data
+
+    def write(self, data: bytes) -> None:
+        """The end of the body."""
+
+    async def drain(self) -> None:
+        """Nothing waits."""
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_stream_that_breaks_off(open_table: Any, vendor: str, client: str) -> None:
+    """What was said comes, then an error in the client's form, and never the mark of a good end."""
+    table = open_table(vendor, client)
+    overhears: Any = _Overhears()
+    await table.vendor.stream(Said("A long story that has no end."))(overhears)
+    at = overhears.data.index(b"has no en") + 4
+    play = streamed(overhears.data[:at], overhears.kind, then="cut")
+    table.house.upstream.plays = {"": play, table.model: play}
+    response = await table.house.post(table.client.path, {"model": "m", **table.client.ask(PLAIN), "stream": True})
+    assert response.status_code == 200
+    text = response.text
+    assert "A long" in text
+    record = table.house.call
+    assert (record.status, record.error_code, record.stream) == (502, "upstream_cut", True)
+    assert record.answer.startswith("A long")
+    assert "[DONE]" not in text
+    assert "message_stop" not in text
+    assert "response.completed" not in text
+    last = json.loads(text.strip().rpartition("data: ")[2])
+    if client == "responses":
+        assert (last["type"], last["response"]["status"]) == ("response.failed", "failed")
+        assert "event: error" in text
+    else:
+        check_error(last, client, "api_error")
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "bedrock", "gemini", "openai"])
+async def test_words_of_anthropics_own(open_table: Any, vendor: str) -> None:
+    """`thinking` and `cache_control` reach who knows them, and nobody else."""
+    table = open_table(vendor, "messages")
+    cache = {"type": "ephemeral"}
+    body: Json = table.client.ask(Asked((USER,), longest=4096))
+    body["thinking"] = {"type": "enabled", "budget_tokens": 2048}
+    body["system"] = [{"type": "text", "text": "Be kind.", "cache_control": cache}]
+    await table.ask(Said("Good."), body, stream=False)
+    sent = table.house.upstream.last.json
+    thinking = {
+        "anthropic": lambda: sent["thinking"],
+        "bedrock": lambda: sent["additionalModelRequestFields"]["thinking"],
+        "gemini": lambda: sent["generationConfig"]["thinkingConfig"],
+        "openai": lambda: sent.get("thinking"),
+    }
+    if vendor == "gemini":
+        assert thinking[vendor]() == {"includeThoughts": True, "thinkingBudget": 2048}
+    else:
+        assert thinking[vendor]() == (None if vendor == "openai" else body["thinking"])
+    assert ("cache_control" in json.dumps(sent)) == (vendor == "anthropic")
+    assert ("cachePoint" in json.dumps(sent)) == (vendor == "bedrock")
+    assert "Be kind." in json.dumps(sent)

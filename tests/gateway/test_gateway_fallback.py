@@ -4,6 +4,8 @@ gets a clear error; after it, the stream ends with an error event. Either way th
 from __future__ import annotations
 
 import socket
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx2
 import pytest
@@ -181,3 +183,41 @@ async def test_broken_streams_leave_no_connection_open(house: House) -> None:
     from gateway_house import until
 
     await until(lambda: house.upstream.open == 0)
+
+
+async def test_a_whole_answer_has_a_time_to_begin(house: House) -> None:
+    house.upstream.plays["late"] = stall
+    house.app("pair", house.model("late", first_token_timeout_s=0.1), house.model("good"))
+    assert (await house.chat("pair")).content == COMPLETION
+    assert "did not answer within 0.1 s" in (house.call.spans[-2].error or "")
+
+
+async def test_a_date_to_wait_until_reaches_the_client_as_seconds(house: House) -> None:
+    then = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+    house.upstream.plays["bad"] = whole(b"slow down", 429, retry_after=then)
+    house.model("bad")
+    response = await house.chat("bad")
+    assert response.status_code == 429
+    assert 90 <= int(response.headers["retry-after"]) <= 100
+
+
+async def test_a_failing_model_is_tried_again_and_then_left_alone(house: House) -> None:
+    house.upstream.plays["bad"] = whole(b"boom", 500)
+    house.model("bad", retries=1)
+    for _ in range(2):
+        assert (await house.chat("bad")).status_code == 502
+    response = await house.chat("bad")  # its first try is the fifth failure in a row
+    assert response.status_code == 502
+    assert len(house.upstream.heard) == 5
+    response = await house.chat("bad")
+    assert response.status_code == 503
+    assert errors(response)["code"] == "unavailable"
+    assert 1 <= int(response.headers["retry-after"]) <= 15
+    assert len(house.upstream.heard) == 5
+    assert [call.attempts for call in house.calls] == [2, 2, 1, 0]
+
+
+async def test_a_keyless_model_is_passed_by_at_once(house: House) -> None:
+    house.app("pair", house.model("poor", api_key_env="NOT_THERE_KEY", retries=5), house.model("good"))
+    assert (await house.chat("pair")).content == COMPLETION
+    assert [span.name for span in house.call.spans if span.kind == "model"] == ["poor", "good"]

@@ -148,6 +148,13 @@ class TestBreaker:
         assert [(span["name"], span.get("skipped")) for span in stage.spans] == [("a", "unavailable"), ("b", None)]
         assert stage.turn.attempts == 1
 
+    async def test_the_failure_that_opens_it_is_not_waited_after(self) -> None:
+        stage = Stage(breaker_failures=2)
+        with pytest.raises(UpstreamError) as caught:
+            await stage.ask(stage.model("a", failing(500), retries=9))
+        assert caught.value.status == 500
+        assert (stage.asked, stage.time.slept) == (["a", "a"], [0.25])
+
     async def test_alone_it_answers_quickly_with_a_time(self) -> None:
         stage = Stage(breaker_failures=1, breaker_open_s=12.5)
         model = stage.model("a", UpstreamError("the provider said: somebody's secret"), retries=0)

@@ -1,7 +1,8 @@
 """The requests of one batch, asked through the gateway until each has its result.
 
-A request that meets a limit, or a model with no room, is asked again later; any other refusal is its result. Nothing is asked
-twice whose result has been kept; what was under way when the process died is asked again, and may be paid twice.
+A request that meets a limit, or a model with no room, is asked again later; any other refusal is its result. Nothing
+is asked twice whose result has been kept; what was under way when the process died is asked again, and may be paid
+twice.
 """
 
 from __future__ import annotations
@@ -142,5 +143,3 @@ def _may_go_well(error: RondoError) -> bool:
     if isinstance(error, UpstreamError):
         return error.status in (429, 503)
     return isinstance(error, RateLimited | Unavailable) and not isinstance(error, BudgetExceeded)
-
-

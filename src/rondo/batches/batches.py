@@ -9,14 +9,15 @@ from collections.abc import Mapping
 
 from rondo import clock
 from rondo.batches import access, store
-from rondo.batches.answering import Ask, GrantOf
 from rondo.batches.files import Files
 from rondo.batches.folder import FileFolder
+from rondo.batches.grants import LiveGrants
 from rondo.batches.model import ENDED, ENDPOINTS, WINDOW_US, Batch
 from rondo.batches.runner import BatchLimits, Runner
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
 from rondo.errors import Conflict, InvalidRequest, NotFound
+from rondo.gateway.endpoint import Gateway
 from rondo.governance import audit
 from rondo.governance.model import Grant
 from rondo.jobs.durable import Jobs
@@ -32,22 +33,14 @@ _log = logging.getLogger("rondo.batches")
 
 
 class Batches:
-    """Batches and files, as the doors see them. Make it on the event loop, in the one process that runs batches."""
+    """Batches and files, as the doors see them. Of all processes on a data folder, one has them."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        folder: FileFolder,
-        jobs: Jobs,
-        ask: Ask,
-        grant_of: GrantOf,
-        limits: BatchLimits | None = None,
-    ) -> None:
-        limits = limits or BatchLimits()
+    def __init__(self, catalog: Catalog, folder: FileFolder, jobs: Jobs, gateway: Gateway, limits: BatchLimits) -> None:
         self._catalog = catalog
         self._folder = folder
         self._jobs = jobs
-        self._runner = Runner(catalog, folder, ask, grant_of, limits)
+        grants = LiveGrants(lambda: gateway.plan)
+        self._runner = Runner(catalog, folder, gateway.carry_out, grants, limits)
         self.files = Files(catalog, folder, max_bytes=limits.max_file_bytes)
         jobs.define(_KIND, self._runner.run, at_once=_AT_ONCE)
 
@@ -79,7 +72,7 @@ class Batches:
 
         return await asyncio.to_thread(read)
 
-    async def list(self, grant: Grant, *, after: str | None, limit: int) -> tuple[list[Batch], bool]:
+    async def page(self, grant: Grant, *, after: str | None, limit: int) -> tuple[list[Batch], bool]:
         """A page of batches, newest first, and whether there are more. Raises NotFound for an unknown `after`."""
 
         def read() -> list[Batch]:

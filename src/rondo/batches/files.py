@@ -36,7 +36,7 @@ class Files:
     def open_new(self, project: str) -> NewFile:
         return self._folder.new_file(self._folder.path(project, "new"))
 
-    async def list(
+    async def page(
         self, grant: Grant, *, purpose: str | None, after: str | None, oldest_first: bool, limit: int
     ) -> tuple[list[StoredFile], bool]:
         """A page of files, and whether there are more. Raises NotFound for an unknown `after`."""
@@ -151,9 +151,7 @@ class Upload:
         await self.write(b"")  # an empty file is one too
         assert self._new is not None
         try:
-            return await asyncio.to_thread(
-                self._files.keep, self._grant, self._new, filename=filename, purpose=purpose
-            )
+            return await asyncio.to_thread(self._files.keep, self._grant, self._new, filename=filename, purpose=purpose)
         except OSError as error:
             raise _unwritable(error) from None
 

@@ -43,7 +43,7 @@ class Checked(Struct, frozen=True):
     problems: list[Problem]
 
 
-class Unfit(Exception):  # noqa: N818 - it is no error of ours
+class Unfit(Exception):
     """A line that fails its batch."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:

@@ -45,9 +45,7 @@ class BatchLimits(Struct, frozen=True, kw_only=True):
 class Runner:
     """All batches of one process."""
 
-    def __init__(
-        self, catalog: Catalog, folder: FileFolder, ask: Ask, grant_of: GrantOf, limits: BatchLimits
-    ) -> None:
+    def __init__(self, catalog: Catalog, folder: FileFolder, ask: Ask, grant_of: GrantOf, limits: BatchLimits) -> None:
         self._catalog = catalog
         self._folder = folder
         self._ask = ask
@@ -114,9 +112,7 @@ class Runner:
     async def _answer(self, batch: Batch, results: Results) -> None:
         path = self._folder.path(batch.project, batch.input_file_id)
         requests = Requests(path, batch.endpoint, max_body_bytes=self._limits.max_body_bytes)
-        answering = Answering(
-            batch, results, requests, self._in_place, self._grant_of, at_once=self._limits.concurrent
-        )
+        answering = Answering(batch, results, requests, self._in_place, self._grant_of, at_once=self._limits.concurrent)
         if batch.status == "cancelling":
             answering.halt("batch_cancelled")
         self._answering[batch.id] = answering

@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec import Struct
 
+from rondo import clock
 from rondo.errors import UpstreamCut, UpstreamError
 from rondo.gateway import request_body
 from rondo.gateway.completion import Said, read_completion, read_embeddings
+from rondo.gateway.faults import told_wait
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.route import within
 from rondo.gateway.spending import bound_to_send
 from rondo.gateway.stream import StreamedAnswer, batches, is_comment
 from rondo.gateway.turn import Turn
@@ -44,7 +47,9 @@ _fault = msgspec.json.Decoder(_Fault)
 
 async def whole_answer(turn: Turn, request: ChatRequest, model: ServedModel) -> tuple[bytes, Said]:
     """One try at a plain completion: its bytes, and what they say. Raises UpstreamError."""
-    reply = await model.provider.send(_provider_request(turn, model, request))
+    spec = model.spec
+    sent = model.provider.send(_provider_request(turn, model, request))
+    reply = await (sent if spec.first_token_timeout_s is None else within(spec.first_token_timeout_s, sent, spec.name))
     body = await read_reply(reply)
     return body, read_completion(body)
 
@@ -126,7 +131,7 @@ async def read_reply(reply: Reply) -> bytes:
             f"The provider answered {reply.status}: {_words(body)}",
             status=reply.status,
             body=body,
-            retry_after=_seconds(reply.headers.get("retry-after", "")),
+            retry_after=told_wait(reply.headers, clock.now_us()),
         )
     return body
 
@@ -139,7 +144,3 @@ def _words(body: bytes) -> str:
         fault = _Fault()
     said = fault.error.message if isinstance(fault.error, _Said) else fault.error
     return (said or fault.message or body.decode("utf-8", "replace"))[:2_000]
-
-
-def _seconds(wait: str) -> int | None:
-    return int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else None

@@ -52,12 +52,13 @@ _CORS: Headers = [
 
 
 class Visitor(Struct, frozen=True):
-    """Who has been let in, and the plan that holds for this request."""
+    """Who has been let in, and the plan that holds for this request. `tags` are put beside the request's own."""
 
     plan: Plan
     grant: Grant
     headers: Headers
     query: bytes
+    tags: dict[str, str] = {}
 
 
 Door = Callable[[Visitor, bytes], Awaitable[Reply]]
@@ -115,6 +116,8 @@ class Doors:
 
     async def _chat(self, wire: ClientWire, visitor: Visitor, body: bytes) -> Reply:
         request = wire.parse(body)
+        if visitor.tags:
+            request.tags = visitor.tags | request.tags
         if isinstance(request, ResponsesRequest):
             request = await continued(request, visitor.grant, self._recent, max_bytes=self._max_body_bytes)
         result = await self._pipeline.chat(
@@ -125,7 +128,10 @@ class Doors:
         return _answered(result.call, result.body)
 
     async def _embeddings(self, visitor: Visitor, body: bytes) -> Reply:
-        result = await self._pipeline.embeddings(visitor.plan, visitor.grant, parse_embeddings(body))
+        request = parse_embeddings(body)
+        if visitor.tags:
+            request.tags = visitor.tags | request.tags
+        result = await self._pipeline.embeddings(visitor.plan, visitor.grant, request)
         return _answered(result.call, result.body)
 
     async def _answer(self, app: str, visitor: Visitor, body: bytes) -> Reply:

@@ -20,7 +20,7 @@ from rondo.gateway.keys import authenticate
 from rondo.gateway.pipeline import CHAT, Answered, Pipeline, Streaming
 from rondo.gateway.plan import Plan
 from rondo.gateway.recall import Lookup, RecentCalls
-from rondo.gateway.reply import Headers, Reply, Send, send_reply
+from rondo.gateway.reply import Headers, Reply, Send, Whole, send_reply
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Shadows
 from rondo.governance.model import Grant
@@ -130,6 +130,21 @@ class Gateway:
         Raises RondoError, recorded.
         """
         return await self._pipeline.chat(self.plan, grant, CHAT.parse(body))
+
+    async def carry_out(self, grant: Grant, path: str, body: bytes, tags: dict[str, str]) -> Whole:
+        """Answer a request, which must not stream, from someone who has been let in already: a line of a batch.
+
+        `tags` are put beside the request's own. Raises RondoError, recorded.
+        """
+        try:
+            reply = await self._doors.find("POST", path)(Visitor(self.plan, grant, [], b"", tags), body)
+        except RondoError:
+            raise
+        except Exception:
+            _log.exception("unexpected error on %s", path)
+            raise unexpected() from None
+        assert isinstance(reply, Whole)
+        return reply
 
     async def judge(self, grant: Grant, body: bytes, *, kind: ScoreKind = "user") -> Score:
         """Keep feedback. Raises InvalidRequest, and Unavailable where the journal takes nothing."""

@@ -25,6 +25,7 @@ from rondo.traces.cost import cost_usd, is_counted, usage_from
 _log = logging.getLogger("rondo.gateway")
 NOTHING_SAID = Said()
 _NOTHING_USED = Usage()
+_encode = msgspec.json.Encoder().encode
 CLIENT_CLOSED = 499
 """Status of a call whose client left before the end (nginx's number for it)."""
 
@@ -41,9 +42,8 @@ class Turn:
         self.grant = grant
         self.wire = wire
         self.request = request
-        self.trace_id = ids.new_trace_id()
-        self.span_id = ids.new_span_id()
         self.started_at = clock.now_us()
+        self.trace_id, self.span_id = ids.new_ids(self.started_at)
         self.app: ServedApp | None = None
         self.release: ServedRelease | None = None if copied is None else copied.release
         self.model: ServedModel | None = None
@@ -110,7 +110,7 @@ class Turn:
                 duration_ms=self.elapsed_ms() - since_ms,
                 status="error" if error else "ok",
                 error=str(error) if error else None,
-                attributes=msgspec.json.encode(attributes).decode(),
+                attributes=_encode(attributes).decode(),
             )
         )
 
@@ -141,11 +141,25 @@ class Turn:
         error: RondoError | None = None,
         client_closed: bool = False,
     ) -> Call:
-        """The record, as things stand now."""
-        request, release, model, said = self.request, self.release, self.model, self.said
-        status = CLIENT_CLOSED if client_closed else 200 if error is None else status_of(error)
-        kept = self.hit.kept if self.hit is not None else None
-        code = "client_closed" if client_closed else error.code if error else None
+        """The record, as things stand now. What most calls have none of is only looked at where there is any."""
+        request, model, said = self.request, self.model, self.said
+        more: dict[str, Any] = {} if self.release is None else self._of_app(self.release)
+        if error is not None:
+            more.update(error_code=error.code, error_message=str(error))
+        if client_closed:
+            more["error_code"] = "client_closed"
+        if model is not None:
+            more.update(model=model.spec.name, provider=model.spec.provider, price_version=model.price_version)
+        if usage is not None:
+            more.update(
+                input_tokens=usage.input,
+                cache_read_tokens=usage.cache_read,
+                cache_write_tokens=usage.cache_write,
+                output_tokens=usage.output,
+                reasoning_tokens=usage.reasoning,
+            )
+        if request.inputs:
+            more["inputs"] = _encode(request.inputs).decode()
         return Call(
             trace_id=self.trace_id,
             span_id=self.span_id,
@@ -155,21 +169,10 @@ class Turn:
             started_at=self.started_at,
             duration_ms=self.elapsed_ms(),
             first_token_ms=self.first_token_ms,
-            status=status,
-            error_code=code,
-            error_message=str(error) if error else None,
+            status=CLIENT_CLOSED if client_closed else 200 if error is None else status_of(error),
             finish_reason=said.finish_reason,
             stream=request.stream,
-            app=release.app if release else None,
-            release=release.number if release else None,
-            release_hash=release.hash if release else None,
-            prompt=release.prompt if release else None,
-            prompt_version=release.prompt_version if release else None,
-            knowledge=release.knowledge if release else None,
-            knowledge_version=release.knowledge_version if release else None,
             requested_model=request.model,
-            model=model.spec.name if model else kept.model if kept else None,
-            provider=model.spec.provider if model else kept.provider if kept else None,
             served_model=said.served_model,
             attempts=self.attempts,
             user=request.user,
@@ -177,29 +180,43 @@ class Turn:
             tags=request.tags,
             question=request.question,
             answer=said.text,
-            handed_over=self.handed_over,
             input=_text(request.fields.get("input" if self.wire == "embeddings" else "messages")),
             output=said.output.decode("utf-8", "replace"),
             params=_params(request.fields),
-            inputs=msgspec.json.encode(request.inputs).decode() if request.inputs else "{}",
-            rendered=self.rendered.decode(),
-            chunks=self.chunks,
-            input_tokens=usage.input if usage else None,
-            cache_read_tokens=usage.cache_read if usage else None,
-            cache_write_tokens=usage.cache_write if usage else None,
-            output_tokens=usage.output if usage else None,
-            reasoning_tokens=usage.reasoning if usage else None,
             cost_usd=cost,
-            price_version=model.price_version if model else None,
-            arm="live" if self.shadow_of is None else "shadow",
-            shadow_of=self.shadow_of,
-            rule=self.rule,
-            guards=self.verdicts,
-            cache=self.hit.found_by if self.hit is not None else None,
-            saved_usd=kept.cost_usd if kept else None,
             charged_usd=charged,
             spans=self.spans,
+            **more,
         )
+
+    def _of_app(self, release: ServedRelease) -> dict[str, Any]:
+        """The fields that only an app's calls have."""
+        hit = {}
+        if self.hit is not None:
+            kept = self.hit.kept
+            hit = {
+                "cache": self.hit.found_by,
+                "model": kept.model,
+                "provider": kept.provider,
+                "saved_usd": kept.cost_usd,
+            }
+        return {
+            "app": release.app,
+            "release": release.number,
+            "release_hash": release.hash,
+            "prompt": release.prompt,
+            "prompt_version": release.prompt_version,
+            "knowledge": release.knowledge,
+            "knowledge_version": release.knowledge_version,
+            "handed_over": self.handed_over,
+            "rendered": self.rendered.decode(),
+            "chunks": self.chunks,
+            "arm": "live" if self.shadow_of is None else "shadow",
+            "shadow_of": self.shadow_of,
+            "rule": self.rule,
+            "guards": self.verdicts,
+            **hit,
+        }
 
 
 def fault_of(error: Exception) -> RondoError:
@@ -215,4 +232,4 @@ def _text(raw: Raw | None) -> str:
 
 
 def _params(fields: dict[str, Raw]) -> str:
-    return msgspec.json.encode({name: value for name, value in fields.items() if name not in _NOT_PARAMS}).decode()
+    return _encode({name: value for name, value in fields.items() if name not in _NOT_PARAMS}).decode()

@@ -84,7 +84,10 @@ class ChatRequest(ClientRequest, kw_only=True):
     @property
     def question(self) -> str:
         """The text of the last user message."""
-        return next((text_of(m.content) for m in reversed(self.messages) if m.role == "user"), "")
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return text_of(message.content)
+        return ""
 
 
 class EmbeddingsRequest(ClientRequest, kw_only=True):

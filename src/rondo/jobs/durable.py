@@ -24,7 +24,7 @@ _log = logging.getLogger("rondo.jobs")
 
 
 class Interrupted(BaseException):
-    """The process is closing: the job has not ended. Not an Exception, so that DBOS keeps the job for the next start."""
+    """The process is closing, the job has not ended. No Exception, so that DBOS keeps the job for the next start."""
 
 
 class Kind(Struct, frozen=True):
@@ -55,11 +55,14 @@ class Jobs:
         return self._loop is not None
 
     async def submit(self, kind: str, subject: str) -> None:
-        """See to it that this job runs, or goes on running, until it ends."""
+        """See to it that this job runs, or goes on running, until it ends. Raises Conflict, Unavailable."""
         await self._start()
-        from rondo.jobs import workflow
+        async with self._starting:
+            if self._loop is None:
+                return  # closing: whoever knows of the job submits it again at the next start
+            from rondo.jobs import workflow
 
-        await asyncio.to_thread(workflow.enqueue, kind, subject)
+            await asyncio.to_thread(workflow.enqueue, kind, subject)
 
     async def close(self) -> None:
         """Cancel what runs, which may take the time it needs to end well; the next start goes on with it."""

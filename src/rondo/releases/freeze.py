@@ -78,12 +78,8 @@ def freeze(
             release = _insert(connection, project, manifest, actor=actor, message=message)
         if created or changed:
             revision.bump(connection)
-    return Frozen(
-        release=release,
-        created=created,
-        knowledge=built,
-        classifiers={name: in_words(report) for name, report in conduct.reports.items()},
-    )
+    learnt = {name: in_words(report) for name, report in conduct.reports.items()}
+    return Frozen(release=release, created=created, knowledge=built, classifiers=learnt)
 
 
 def _index(

@@ -20,13 +20,13 @@ from rondo.gateway.reply import Send
 from rondo.governance.keys import ensure_admin
 from rondo.governance.model import DEFAULT_PROJECT
 from rondo.providers.registry import Providers
-from rondo.providers.upstream import Upstream
 from rondo.releases import bundle, freeze, store
 from rondo.releases.publish import Publisher
 from rondo.server.data_folder import DataFolder
 from rondo.server.front import Front
+from rondo.server.lookup import lookup_in
 from rondo.server.plan_watch import PlanWatch
-from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, pseudonym_secret
+from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, open_upstream, pseudonym_secret
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
 from rondo.store.duckdb import DuckDBStore
@@ -49,7 +49,7 @@ class Server:
             self.catalog = open_catalog(url)
             self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"), keep=data.keep_admin_key)
             session_key = data.session_key()
-            self.upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
+            self.upstream = open_upstream(gateway_settings)
             providers = Providers(self.upstream)
             if project is not None:
                 first_release(self.catalog, data, project, providers)
@@ -59,12 +59,14 @@ class Server:
         except BaseException:
             data.unlock()
             raise
-        gateway = make_gateway(publisher.plan(), self.journal, gateway_settings)
+        drain = Drain(data.journal, self.records)
+        self.lookup = lookup_in(self.records, drain)
+        gateway = make_gateway(publisher.plan(), self.journal, gateway_settings, self.lookup)
         self.watch = PlanWatch(publisher, gateway)
         self.control = ControlPlane(
             catalog=self.catalog,
             records=self.records,
-            drain=Drain(data.journal, self.records),
+            drain=drain,
             gateway=gateway,
             knowledge_root=data.knowledge,
             publish=self.watch.refresh,

@@ -16,6 +16,7 @@ from rondo.server.app import Server
 from rondo.server.data_folder import DataFolder
 from rondo.server.listener import HttpServer, listen
 from rondo.server.log import log_to_stderr
+from rondo.server.lookup import LocalFront
 from rondo.server.workers import Workers
 
 
@@ -42,7 +43,9 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
         try:
             if workers > 1:
                 crew = Workers(folder, project, host=host, port=listener.getsockname()[1], count=workers)
-                await crew.serve(server.front, on_ready=ready, on_stop=server.control.stopping.set)
+                await crew.serve(
+                    LocalFront(server.front, server.lookup), on_ready=ready, on_stop=server.control.stopping.set
+                )
             else:
                 http = HttpServer(
                     server.front, gateway=server.control.gateway, on_ready=ready, on_stop=server.control.stopping.set

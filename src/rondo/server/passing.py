@@ -6,12 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import msgspec
 from yarl import URL
 
-from rondo.errors import Unavailable
+from rondo.errors import NotFound, Unavailable
 from rondo.gateway.endpoint import Gateway, Receive, Scope, is_gateways
 from rondo.gateway.reply import Send
 from rondo.gateway.wire import error_body
+from rondo.records import Call
+from rondo.server.lookup import INTERNAL, query_of
 
 _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"te", b"trailer"))
 
@@ -24,18 +27,11 @@ class ControlSocket:
         self._session: aiohttp.ClientSession | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(str(self._path), limit=0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(total=None),
-            )
         query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
         url = URL(f"http://control{scope['raw_path'].decode('latin-1')}{query}", encoded=True)
         headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"] if n not in _HOP_BY_HOP]
         try:
-            response = await self._session.request(
+            response = await self._opened().request(
                 scope["method"], url, headers=headers, data=_body(receive), allow_redirects=False
             )
         except (aiohttp.ClientError, OSError):
@@ -50,6 +46,27 @@ class ControlSocket:
             async for chunk in response.content.iter_any():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
+
+    async def call(self, project: str, trace_id: str) -> Call | None:
+        """A recorded call, asked of the control plane. Raises Unavailable."""
+        try:
+            async with self._opened().get(
+                URL(f"http://control{query_of(project, trace_id)}", encoded=True)
+            ) as response:
+                found = await response.read()
+                return msgspec.json.decode(found, type=Call) if response.status == 200 else None
+        except (aiohttp.ClientError, OSError):
+            raise Unavailable("The control plane does not answer.", remedy="Try again in a moment.") from None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.UnixConnector(str(self._path), limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._session
 
     async def close(self) -> None:
         if self._session is not None:
@@ -66,6 +83,10 @@ class WorkerFront:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if scope["path"].startswith(INTERNAL):
+            nothing = NotFound("There is nothing here.")
+            await _send_error(send, error_body(nothing), status=404)
+            return
         own = is_gateways(scope["path"])
         await (self._gateway if own else self._control)(scope, receive, send)
 
@@ -80,7 +101,7 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-async def _send_error(send: Send, body: bytes) -> None:
+async def _send_error(send: Send, body: bytes, *, status: int = 503) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -12,10 +12,12 @@ from rondo.catalog.engine import sqlite_url
 from rondo.errors import SettingsError
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
+from rondo.gateway.recall import Lookup
 from rondo.gateway.retry import Tries
 from rondo.journal.append import Journal
+from rondo.providers.upstream import Upstream
 from rondo.server.data_folder import DataFolder
-from rondo.settings.environment import environment
+from rondo.settings.environment import environment, proxies
 from rondo.settings.project import read
 from rondo.settings.tables import GatewaySettings, JournalSettings
 
@@ -47,7 +49,14 @@ def pseudonym_secret(data: DataFolder) -> Callable[[], bytes]:
     return lambda: bytes.fromhex(given)
 
 
-def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings) -> Gateway:
+def open_upstream(settings: GatewaySettings) -> Upstream:
+    """One process's connections to providers. Raises SettingsError for a proxy or a CA file that cannot be used."""
+    return Upstream(
+        connect_timeout_s=settings.connect_timeout_s, proxies=proxies(), ca_file=environment("RONDO_CA_FILE")
+    )
+
+
+def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings, lookup: Lookup) -> Gateway:
     """One process's gateway."""
     redis = environment("RONDO_REDIS_URL")
     return Gateway(
@@ -56,6 +65,7 @@ def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings) -> Gat
         max_body_bytes=settings.max_body_mb << 20,
         tries=Tries(breaker_failures=settings.breaker_failures, breaker_open_s=settings.breaker_open_s),
         answers=Answers(most_bytes=settings.cache_mb << 20, shared=connect(redis) if redis is not None else None),
+        lookup=lookup,
         total_timeout_s=settings.total_timeout_s,
     )
 

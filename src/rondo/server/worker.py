@@ -15,25 +15,24 @@ import uvloop
 
 from rondo.catalog.engine import Catalog
 from rondo.providers.registry import Providers
-from rondo.providers.upstream import Upstream
 from rondo.releases.publish import Publisher
 from rondo.server.data_folder import DataFolder
 from rondo.server.listener import HttpServer, join
 from rondo.server.log import log_to_stderr
 from rondo.server.passing import ControlSocket, WorkerFront
 from rondo.server.plan_watch import PlanWatch
-from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, pseudonym_secret
+from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, open_upstream, pseudonym_secret
 
 
 async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str, port: int) -> None:
     """Until SIGTERM, or until standard input ends."""
     journal_settings, gateway_settings = limits(project)
     catalog = Catalog(catalog_url(data))
-    upstream = Upstream(connect_timeout_s=gateway_settings.connect_timeout_s)
+    upstream = open_upstream(gateway_settings)
     publisher = Publisher(catalog, data.knowledge, Providers(upstream), secret=pseudonym_secret(data))
     journal = open_journal(data, f"worker-{slot}", journal_settings)
-    gateway = make_gateway(publisher.plan(), journal, gateway_settings)
     control = ControlSocket(data.control_socket)
+    gateway = make_gateway(publisher.plan(), journal, gateway_settings, control.call)
     stopping = asyncio.Event()
     watching = asyncio.create_task(PlanWatch(publisher, gateway).run(stopping))
     # Patient, because a signal to the whole group (Ctrl-C) comes twice: by itself, and by the control plane.

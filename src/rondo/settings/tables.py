@@ -265,6 +265,14 @@ class GatewaySettings(Table):
     cache_mb: int = Field(64, ge=1, le=65_536, description="Memory for cached answers, in each process.")
 
 
+class BatchesSettings(Table):
+    """How large files and batches may be, and how fast batches go."""
+
+    max_file_mb: int = Field(200, ge=1, le=4096, description="Largest file of requests.")
+    max_requests: int = Field(50_000, ge=1, le=1_000_000, description="Most requests of one batch.")
+    concurrent: int = Field(8, ge=1, le=1_000, description="Requests at the same time, of all batches together.")
+
+
 class ProjectSettings(Table):
     """A whole `rondo.toml`."""
 
@@ -280,6 +288,7 @@ class ProjectSettings(Table):
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+    batches: BatchesSettings = Field(default_factory=BatchesSettings)
 
     @model_validator(mode="after")
     def names_exist(self) -> ProjectSettings:

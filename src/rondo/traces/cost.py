@@ -11,6 +11,10 @@ from typing import Any
 from rondo.providers.prices import Price
 from rondo.records import Usage
 
+_TOTALS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_NUMBERS = (int, float)
+_SENSELESS = 10**15
+
 
 def usage_from(openai_usage: Mapping[str, Any]) -> Usage:
     """Disjoint buckets from the `usage` object of an OpenAI-style response.
@@ -38,8 +42,7 @@ def usage_from(openai_usage: Mapping[str, Any]) -> Usage:
 
 def is_counted(openai_usage: Mapping[str, Any]) -> bool:
     """Whether a `usage` object counts anything. An empty one, or one of nulls, leaves the tokens unknown, not zero."""
-    names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    return any(isinstance(openai_usage.get(name), int | float) for name in names)
+    return any(isinstance(openai_usage.get(name), _NUMBERS) for name in _TOTALS)
 
 
 def cost_usd(usage: Usage, price: Price) -> float:
@@ -57,11 +60,13 @@ def cost_usd(usage: Usage, price: Price) -> float:
 
 def _part(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = values.get(name)
-    return part if isinstance(part, Mapping) else {}
+    return part if isinstance(part, dict) else {}
 
 
 def _count(values: Mapping[str, Any], name: str) -> int:
     value = values.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0
-    return int(value) if 0 < value < 1e15 and value == int(value) else 0
+    if type(value) is int:  # nearly always; and never a bool
+        return value if 0 < value < _SENSELESS else 0
+    if isinstance(value, float) and 0 < value < _SENSELESS and value.is_integer():
+        return int(value)
+    return 0

@@ -114,8 +114,8 @@ def _queued(
             for entry in batch.entries:
                 if until is None or entry.accepted_at <= until:
                     _add(entry, since, spent)
-            if not batch.entries:
-                break
+            if not batch.entries or (until is not None and batch.entries[-1].accepted_at > until):
+                break  # the writer goes on; so would we, for ever
             position = batch.end
     return whole
 
