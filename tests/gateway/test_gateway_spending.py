@@ -130,7 +130,7 @@ def test_the_larger_of_two_bounds_counts_and_so_do_all_choices() -> None:
     assert 2_000 <= both - prompt < 2_100
     assert 0 <= most(chat(max_tokens=100, n=3)).tokens - most(chat(max_tokens=100, n=1)).tokens - 200 < 5
     assert 0 <= most(chat(max_tokens=100, best_of=3)).tokens - most(chat(max_tokens=100)).tokens - 200 < 20
-    assert most(chat(), model(params={"max_tokens": 10, "n": 4})).tokens == prompt - len('"max_tokens":0') + 40 or True
+    assert most(chat(), model(params={"max_tokens": 10, "n": 4})).tokens == most(chat(), model()).tokens - 4_096 + 40
 
 
 @pytest.mark.parametrize("wrong", ["5", -1, 1.5, True, [1], {"a": 1}])
@@ -230,5 +230,5 @@ def test_what_is_charged() -> None:
     assert charge(hold, sent=True, cost_usd=0.25, tokens=7) == (7, NANO // 4, 0.25)
     assert charge(hold, sent=True, cost_usd=None, tokens=None) == (None, None, 5.0)
     assert charge(hold, sent=False, cost_usd=None, tokens=None) == (0, 0, None)
-    assert charge(hold, sent=False, cost_usd=0.0, tokens=None) == (None, 0, 0.0)
+    assert charge(hold, sent=False, cost_usd=0.0, tokens=None) == (0, 0, 0.0)
     assert charge(Claim(0), sent=True, cost_usd=None, tokens=3) == (3, None, None)

@@ -10,8 +10,9 @@ import pytest
 
 from limits.ledgers import claim, matched, settled, used
 from rondo import clock
-from rondo.errors import BudgetExceeded, InvalidRequest, RateLimited
+from rondo.errors import BudgetExceeded, InvalidRequest, RateLimited, Unavailable
 from rondo.limits.model import NANO, Limit
+from rondo.limits.uncounted import Uncounted
 from rondo.limits.window import SPAN_S
 
 DAY = Limit(scope="key:k", nano_per_day=10 * NANO)
@@ -163,3 +164,12 @@ async def test_odd_names_are_names(ledger: Any) -> None:
         with pytest.raises(BudgetExceeded):
             await ledger.reserve(limits, claim(1))
     assert len(await ledger.largest("p/user:", 100)) == 6
+
+
+async def test_a_process_that_cannot_count_lets_nothing_pass_that_has_a_limit() -> None:
+    ledger = Uncounted()
+    ledger.spend("p", "k", None, None, at=0, nano=1)
+    for work in (ledger.reserve(matched(DAY), claim()), ledger.used(["p/project"]), ledger.largest("p/", 1)):
+        with pytest.raises(Unavailable, match="RONDO_REDIS_URL"):
+            await work
+    assert ledger.state().refused == 1

@@ -18,6 +18,7 @@ PATIENCE_S = 1.0
 COOL_DOWN_S = 5.0
 """A provider that asks to wait so long, or longer, is left alone by all calls for that time."""
 _LONGEST_REST_S = 3_600
+_MOST_DIGITS = 9
 
 Then = Literal["tell", "next", "again"]
 _TELL: Then = "tell"
@@ -97,8 +98,8 @@ def told_wait(headers: Mapping[str, str], now_us: int) -> int | None:
 def _seconds(text: str, unit: float, now_us: int) -> float | None:
     if text.isascii() and text[0].isdigit():
         whole, _, part = text.partition(".")
-        if whole.isdigit() and (part.isdigit() or not part):
-            return min(float(text), 1e9) / unit
+        if whole.isdigit() and (part.isdigit() or not part) and len(whole) <= _MOST_DIGITS:
+            return float(text) / unit
         return None
     try:
         return parsedate_to_datetime(text).timestamp() - now_us / 1e6

@@ -17,7 +17,7 @@ from msgspec import Raw
 from rondo.errors import InvalidRequest, RondoError, UpstreamError, UpstreamUnreachable
 from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import ClientRequest, EmbeddingsRequest
+from rondo.gateway.wire import ChatRequest, ClientRequest, EmbeddingsRequest
 from rondo.limits.ledger import Hold
 from rondo.limits.model import MOST_COUNT, MOST_USD, NANO, Claim, Matched, to_nano, to_usd
 from rondo.providers.prices import Price
@@ -33,6 +33,7 @@ FILE_TOKENS = 200_000
 
 _OVERHEAD = 1_024  # what providers put around messages and tools
 _BOUNDS = ("max_tokens", "max_completion_tokens")
+_CHOICES = ("n", "best_of")
 _MEDIA = (b'"image_url"', b'"file"', b'"input_audio"', b"\\u00")  # the last may spell any of them
 _anything = msgspec.json.Decoder()
 _optional_int = msgspec.json.Decoder(int | None)
@@ -60,7 +61,8 @@ def worst_case(
         tries = 1 if model.spec.hedge_after_s is None else 2
         tokens = max(tokens, (prompt + completion) * tries)
         if matched.has_budget:
-            nano = max(nano, *(_cost(price, prompt, completion) * tries for price in _prices(model)))
+            for price in _prices(model):
+                nano = max(nano, _cost(price, prompt, completion) * tries)
     return Claim(at, min(tokens, MOST_COUNT + 1), min(nano, MOST_USD * NANO + 1))
 
 
@@ -73,8 +75,9 @@ def bound_to_send(
     """
     if not matched.needs_bound or isinstance(request, EmbeddingsRequest):
         return None
-    if any(_number(request, model, release, name) is not None for name in _BOUNDS):
-        return None
+    for name in _BOUNDS:
+        if _number(request, model, release, name) is not None:
+            return None
     # OpenAI's own newer models refuse `max_tokens`; many others know nothing else.
     name = "max_completion_tokens" if model.spec.provider in ("openai", "azure") else "max_tokens"
     return name, model.spec.max_output_tokens or DEFAULT_MAX_TOKENS
@@ -86,7 +89,7 @@ def prompt_tokens(request: ClientRequest, release: ServedRelease | None, rendere
     if release is None:
         count = sum(map(len, fields.values()))
         messages = fields.get("messages")
-        if messages is None:
+        if messages is None or _is_text(request):
             return count + _OVERHEAD
         return count + _media(bytes(messages)) + _OVERHEAD
     count = sum(len(value) for name, value in fields.items() if name not in ("messages", "inputs"))
@@ -111,10 +114,10 @@ def charge(
 
     What was sent and is of unknown cost is charged what was reserved for it.
     """
+    if not sent:  # refused, or answered from the cache
+        return tokens or 0, to_nano(cost_usd or 0.0), cost_usd
     if cost_usd is not None:
         return tokens, to_nano(cost_usd), cost_usd
-    if not sent:
-        return 0, 0, None
     return tokens, None, to_usd(hold.nano) if hold.nano else None
 
 
@@ -143,7 +146,7 @@ def _completion(request: ClientRequest, model: ServedModel, release: ServedRelea
     """The longest answer, over all choices."""
     asked = [number for name in _BOUNDS if (number := _number(request, model, release, name)) is not None]
     longest = max(asked) if asked else model.spec.max_output_tokens or DEFAULT_MAX_TOKENS
-    choices = max(_number(request, model, release, name) or 1 for name in ("n", "best_of"))
+    choices = max([_number(request, model, release, name) or 1 for name in _CHOICES])
     return min(longest, MOST_COUNT) * min(choices, MOST_COUNT)
 
 
@@ -151,7 +154,11 @@ def _number(request: ClientRequest, model: ServedModel, release: ServedRelease |
     """A field as the provider will get it: see `request_body.py` for what wins. Raises InvalidRequest."""
     value: Any = None
     if release is None:
-        value = request.fields[name] if name in request.fields else model.spec.params.get(name)
+        value = request.fields.get(name)
+        if value is None:  # a null of the client's is the bytes of one
+            value = model.spec.params.get(name)
+            if value is None:
+                return None
     else:
         for source in (model.spec.params, release.params, request.fields):
             if name in source:
@@ -169,9 +176,22 @@ def _number(request: ClientRequest, model: ServedModel, release: ServedRelease |
     return value
 
 
+def _is_text(request: ClientRequest) -> bool:
+    """Whether every message is plain text, as nearly always: then there is nothing else to look for in them."""
+    if not isinstance(request, ChatRequest) or not request.messages:
+        return False
+    for message in request.messages:
+        if not isinstance(message.content, str):
+            return False
+    return True
+
+
 def _media(messages: bytes) -> int:
     """What pictures, documents and sound add to the bytes of these messages; below zero where they come along."""
-    if not any(mark in messages for mark in _MEDIA):
+    for mark in _MEDIA:
+        if mark in messages:
+            break
+    else:
         return 0
     try:
         found = read(_anything, messages)

@@ -74,7 +74,7 @@ def _quarantine(state: DrainStatus) -> list[Check]:
 
 def _limits(ledger: LedgerState) -> Check:
     """Can limits be checked?"""
-    if ledger.away_since is None:
+    if ledger.away_since is None and ledger.reason is None:
         where = "Redis" if ledger.backend == "redis" else "this process"
         return Check(name="limits", ok=True, detail=f"counted in {where}")
     closed = ledger.fail == "closed"
@@ -82,7 +82,7 @@ def _limits(ledger: LedgerState) -> Check:
     return Check(
         name="limits",
         ok=False,
-        detail=f"Redis: {ledger.reason}; requests with a limit are"
+        detail=f"{'Redis: ' if ledger.backend == 'redis' else ''}{ledger.reason}; requests with a limit are"
         + (f" refused, {count:,} so far" if closed else f" let through uncounted, {count:,} so far"),
         remedy="Start Redis, or correct RONDO_REDIS_URL; `limits.fail` in rondo.toml says what happens meanwhile.",
     )

@@ -134,7 +134,7 @@ class Target:
         head = self._head if headers is None else self._head_with(headers)
         connection = self._pool.idle() or await self._pool.connect()
         await connection.ask(b"%b%d\r\n\r\n" % (head, len(body)), body, self._timeout_s)
-        reply = _Reply(connection, self._max_reply, self._hidden if connection.status >= 400 else ())
+        reply = _Reply(connection, self._max_reply, self._hidden if connection.status != 200 else ())
         if b"content-encoding" in connection.headers or (self._proxy is not None and reply.status == 407):
             self._refuse(reply)
         return reply

@@ -33,6 +33,8 @@ _REFUSED = {
     "responses": "Leave it out.",
 }
 
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
 _encode = msgspec.json.Encoder().encode
 _string = msgspec.json.Decoder(str)
 _prompt = msgspec.json.Decoder(str | list[str])
@@ -56,7 +58,7 @@ class Completions:
         choices = [_choice(choice, choice.message or Said(), prefix) for choice in read.choices or ()]
         for choice in choices:
             choice["finish_reason"] = choice["finish_reason"] or "stop"
-        return _encode({**head, "choices": choices, "usage": read.usage})
+        return _encode({**head, "choices": choices, "usage": _usage(read.usage)})
 
     def stream(self, given: Given) -> WireStream:
         return _Stream(given)
@@ -83,7 +85,7 @@ class _Stream:
             return event if event.startswith(b":") else b""
         head = _head(self._given, completion.model)
         choices = [said for choice in completion.choices or () if (said := self._said(choice)) is not None]
-        usage = completion.usage if self._given.request.wants_usage and not completion.choices else None
+        usage = _usage(completion.usage) if self._given.request.wants_usage and not completion.choices else None
         if not choices and usage is None:
             return b""
         return b"data: " + _encode({**head, "choices": choices, "usage": usage}) + b"\n\n"
@@ -187,6 +189,11 @@ def _head(given: Given, model: str | None) -> dict[str, Any]:
         "created": given.created_at // 1_000_000,
         "model": model or given.request.model,
     }
+
+
+def _usage(usage: dict[str, Any] | None) -> dict[str, Any] | None:
+    """As the provider gave it; none where it lacks what this wire's clients insist on."""
+    return usage if usage is not None and all(isinstance(usage.get(name), int) for name in _COUNTS) else None
 
 
 def _choice(choice: Choice, said: Said, prefix: str, *, start: int = 0) -> dict[str, Any]:

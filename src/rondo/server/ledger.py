@@ -1,0 +1,75 @@
+"""Which ledger a process counts limits in: in memory where it is the only one, else in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from rondo.limits.ledger import Ledger
+from rondo.limits.memory import MemoryLedger
+from rondo.limits.model import LimitTable
+from rondo.limits.redis_ledger import RedisLedger
+from rondo.limits.spent import Spent
+from rondo.limits.uncounted import Uncounted
+from rondo.server.data_folder import DataFolder
+from rondo.settings.environment import environment
+from rondo.settings.project import read
+from rondo.store.base import RecordStore
+from rondo.traces.spent import add_up, add_up_at_start
+
+
+def open_ledger(
+    data: DataFolder,
+    project: Path | None,
+    records: RecordStore,
+    limits: LimitTable,
+    projects: Callable[[], Iterable[str]],
+    *,
+    workers: int,
+) -> Ledger:
+    """The ledger of the process that has the records, before anything is served or drained.
+
+    `projects` names all there are. Raises SettingsError for a wrong address, Unavailable where the records cannot be
+    read.
+    """
+
+    async def load() -> Spent:
+        return await add_up(records, data.journal, projects(), users=True)
+
+    shared = _redis(data, project, load=load)
+    if shared is not None:
+        return shared
+    if workers > 1:
+        return Uncounted()
+    spent = add_up_at_start(records, data.journal, projects(), users=limits.has_user_budget)
+    return MemoryLedger(spent, load_users=load)
+
+
+def open_workers_ledger(data: DataFolder, project: Path | None) -> Ledger:
+    """The ledger of a gateway process beside others. Raises SettingsError."""
+    return _redis(data, project) or Uncounted()
+
+
+async def start(ledger: Ledger) -> None:
+    """On the event loop, before the first request."""
+    if isinstance(ledger, RedisLedger):
+        await ledger.start()
+
+
+async def close(ledger: Ledger) -> None:
+    """After the last request."""
+    if isinstance(ledger, RedisLedger):
+        await ledger.close()
+
+
+def _redis(
+    data: DataFolder, project: Path | None, *, load: Callable[[], Awaitable[Spent]] | None = None
+) -> RedisLedger | None:
+    url = environment("RONDO_REDIS_URL")
+    if url is None:
+        return None
+    fail = "closed" if project is None else read(project).limits.fail
+    # The same for all processes of this data folder, and for no other folder.
+    source = sha256(data.session_key()).hexdigest()[:16]
+    return RedisLedger(url, source=source, fail=fail, load=load)
