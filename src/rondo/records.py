@@ -34,7 +34,8 @@ class Usage(Struct, frozen=True, kw_only=True):
 class Span(Struct, frozen=True, kw_only=True):
     """One step inside a call: a retrieval, a rendering, an attempt at a model.
 
-    `kind` is one of `retrieve`, `render`, `model`; `attributes` is a JSON object as text.
+    `kind` is one of `rule`, `retrieve`, `render`, `cache`, `model`, and `errand` (a question of a guard's, or of the
+    cache's, to a model); `attributes` is a JSON object as text.
     """
 
     span_id: str

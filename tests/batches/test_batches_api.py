@@ -201,7 +201,7 @@ async def test_a_file_is_kept_as_it_came_and_privately(live: Live) -> None:
         ({"files": {"file": ("a", b"x")}, "data": {"purpose": "vision"}}, "purpose"),
         ({"files": {"other": ("a", b"x")}, "data": {"purpose": "batch"}}, "file"),
         ({"files": [("file", ("a", b"x")), ("file", ("b", b"y"))], "data": {"purpose": "batch"}}, "file"),
-        ({"files": {"file": ("a", b"x")}, "data": {"purpose": "batch", "expires_after[seconds]": "9"}}, "expires_after[seconds]"),
+        ({"files": {"file": ("a", b"x")}, "data": {"purpose": "batch", "expires_after": "9"}}, "expires_after"),
         ({"files": {"file": ("n" * 256, b"x")}, "data": {"purpose": "batch"}}, "filename"),
         ({"json": {"file": "x", "purpose": "batch"}}, "file"),
         ({"content": b"--b\r\n", "headers": {"content-type": "multipart/form-data; boundary=b"}}, "file"),
@@ -210,7 +210,7 @@ async def test_a_file_is_kept_as_it_came_and_privately(live: Live) -> None:
         ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=" + "b" * 500}}, "file"),
     ],
     ids=lambda each: str(each)[:50],
-)  # fmt: skip
+)
 async def test_a_wrong_form_is_refused_and_leaves_nothing(live: Live, form: dict[str, Any], param: str) -> None:
     refused = await live.ask("POST", "/v1/files", **form)
     assert refused.status_code == 400, refused.text
@@ -260,3 +260,12 @@ async def test_bytes_in_another_data_folder(live: Live) -> None:
     missing = await live.ask("GET", f"/v1/files/{made['id']}/content")
     assert missing.status_code == 404
     assert "data folder" in missing.json()["error"]["message"]
+
+
+async def test_a_limit_slows_a_batch_and_fails_nothing(live: Live) -> None:
+    await live.post("/api/limits", {"scope": "project", "concurrent": 3})
+    done = await ended(live, await begin(live, b"".join(line(number, "slow") for number in range(9))))
+    assert done["request_counts"] == {"total": 9, "completed": 9, "failed": 0}
+    await live.drained()
+    refused = (await live.get("/api/calls", status="429"))["items"]
+    assert refused  # the limit was met, and waited out

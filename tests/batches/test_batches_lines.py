@@ -130,15 +130,31 @@ def test_no_file_breaks_it(tmp_path: Path, pieces: list[bytes]) -> None:
         requests.close()
 
 
-_ODD = [None, True, -1, 1e300, "", "POST", CHAT, "\x00", "ä", [], [[1]], {}, {"model": []}, {"model": "m", "stream": 1}]
+_ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    1e300,
+    "",
+    "POST",
+    CHAT,
+    "\x00",
+    "ä",
+    [],
+    [[1]],
+    {},
+    {"model": []},
+    {"model": "m", "stream": 1},
+]
 
 
-@given(st.fixed_dictionaries({}, optional={name: st.sampled_from(_ODD) for name in GOOD}), st.sampled_from(sorted(GOOD)))
+@given(
+    st.fixed_dictionaries({}, optional={name: st.sampled_from(_ODD) for name in GOOD}), st.sampled_from(sorted(GOOD))
+)
 def test_no_object_breaks_it(fields: dict[str, Any], kept: str) -> None:
     data = json.dumps({**fields, kept: GOOD[kept]}).encode()
     try:
         request = parse_line(data, 1, CHAT)
-    except Unfit as unfit:
-        assert unfit.message
+    except Unfit:
         return
     assert json.loads(request.body)["model"]

@@ -231,7 +231,8 @@ def test_requests_of_each_wire(fuzzed: Fuzzed, client: str, data: st.DataObject)
     path = CLIENTS[client].path
     body = data.draw(bodies(valid(client)))
     reply = fuzzed.send(path, body, data.draw(HEADERS))
-    check(reply, client, parses=parses(WIRES[path].parse, body))
+    # What is not looked at here is the provider's to refuse; a response repeats its request, whatever that was.
+    check(reply, client, parses=parses(WIRES[path].parse, body), typed=client != "responses")
 
 
 def parses(parse: Any, body: bytes) -> bool:
@@ -242,7 +243,7 @@ def parses(parse: Any, body: bytes) -> bool:
     return True
 
 
-def check(reply: Reply, client: str, *, parses: bool) -> None:
+def check(reply: Reply, client: str, *, parses: bool, typed: bool = True) -> None:
     """One record for what could be read, none for what could not; an answer or an error in the client's own form."""
     lost = reply.status == 400 and json.loads(reply.body)["error"].get("code") == "previous_response_not_found"
     unrecorded = lost or reply.status in (401, 413)
@@ -250,7 +251,9 @@ def check(reply: Reply, client: str, *, parses: bool) -> None:
     if reply.status == 200 and reply.streamed:
         check_stream(reply.body, client)
     elif reply.status == 200:
-        CLIENTS[client].whole(reply.body)
+        assert json.loads(reply.body)
+        if typed:
+            CLIENTS[client].whole(reply.body)
     else:
         check_error(json.loads(reply.body), client)
         for record in reply.records:

@@ -96,14 +96,29 @@ def _serving(story: dict[str, Any]) -> list[tuple[str, object]]:
         facts.append(("prompt", f"{call['prompt']}, version {output.short(call['prompt_version'])}"))
     if call.get("knowledge"):
         facts.append(("knowledge", f"{call['knowledge']}, version {output.short(call['knowledge_version'])}"))
-    tries = len(story["attempts"])
+    tries = call["attempts"]
     model = f"{call['model']} ({call['provider']})" if call.get("model") else "none answered"
     served = f", which served {call['served_model']}" if call.get("served_model") else ""
+    if call.get("arm") == "shadow":
+        facts.append(("copy of", f"{call['shadow_of']}: nobody saw this answer"))
+    if call.get("rule"):
+        facts.append(("rule", call["rule"]))
+    if call.get("cache"):
+        facts.append(("cache", f"{call['cache']}: the answer was there already, saving {money(call['saved_usd'])}"))
+    facts += [("guard", _verdict(verdict)) for verdict in call.get("guards") or ()]
     return [
         *facts,
         ("model", f"{model}{served}, {tries} {'try' if tries == 1 else 'tries'}"),
         ("who asked", ", ".join(_asker(call))),
     ]
+
+
+def _verdict(verdict: dict[str, Any]) -> str:
+    """`pii on input: redact, 2 email, 1 phone`."""
+    found = ", ".join(f"{number} {kind}" for kind, number in verdict["found"].items()) or "nothing found"
+    action = f"{verdict['action']}, " if verdict["found"] else ""
+    note = f" ({verdict['note']})" if verdict.get("note") else ""
+    return f"{verdict['guard']} on {verdict['stage']}: {action}{found}{note}"
 
 
 def _asker(call: dict[str, Any]) -> list[str]:
@@ -128,9 +143,15 @@ def _price(story: dict[str, Any]) -> list[tuple[str, object]]:
     )
     return [
         ("tokens", tokens),
-        ("cost", money(call["cost_usd"]) + prices),
+        ("cost", money(call["cost_usd"]) + prices + _charged(call)),
         ("took", milliseconds(call["duration_ms"]) + first),
     ]
+
+
+def _charged(call: dict[str, Any]) -> str:
+    """Where budgets were charged something else than the cost: it stayed unknown."""
+    charged = call.get("charged_usd")
+    return f"; budgets were charged {money(charged)}" if charged is not None and call["cost_usd"] is None else ""
 
 
 def _passages(passages: list[dict[str, Any]], lines: int | None) -> None:

@@ -47,10 +47,10 @@ def errands(turn: Turn, tries: Tries) -> Ask:
         try:
             won = await tries.first((model,), send, side, total_timeout_s=TIMEOUT_S)
         except UpstreamError as error:
-            turn.add_span("model", name, since, error=error, errand=path)
+            turn.add_span("errand", name, since, error=error, path=path)
             raise
         won.release()
-        turn.add_span("model", name, since, provider=model.spec.provider, model=model.spec.model, errand=path)
+        turn.add_span("errand", name, since, provider=model.spec.provider, model=model.spec.model, path=path)
         turn.side_usd += _cost(model, won.value)
         return won.value
 

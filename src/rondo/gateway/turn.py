@@ -92,7 +92,7 @@ class Turn:
 
     def add_span(
         self,
-        kind: Literal["retrieve", "render", "model", "rule", "cache"],
+        kind: Literal["retrieve", "render", "model", "rule", "cache", "errand"],
         name: str,
         since_ms: float,
         *,

@@ -98,7 +98,7 @@ def decode(data: bytes, *, at_end: bool = True, max_entries: int = 1 << 62) -> D
     """
     entries: list[Entry] = []
     offset = consumed = damaged = wants = 0
-    size = len(data)
+    size, view = len(data), memoryview(data)
     while len(entries) < max_entries:
         wants = 0
         if offset + FRAME_BYTES <= size:
@@ -106,9 +106,8 @@ def decode(data: bytes, *, at_end: bool = True, max_entries: int = 1 << 62) -> D
             start = offset + FRAME_BYTES
             end = start + length
             if end <= size:
-                payload = data[start:end]
-                if crc32(payload, crc32(data[offset + 8 : start])) == crc:
-                    entries.append(Entry(kind, accepted_at, payload))
+                if crc32(view[offset + 8 : end]) == crc:
+                    entries.append(Entry(kind, accepted_at, data[start:end]))
                     offset = consumed = end
                     continue
             elif not at_end:

@@ -74,38 +74,35 @@ def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Pa
 
     Raises duckdb.Error or OSError where the store fails, as opposed to the data.
     """
-    lines: dict[int, list[_Line]] = {kind: [] for kind in _TARGETS}
-    rejected: list[Rejected] = []
-    for place, entry in enumerate(batch):
-        if entry.kind in lines:
-            lines[entry.kind].append(_Line(place, entry, entry.payload))
-        else:
-            rejected.append(Rejected(place, entry, f"unknown kind {entry.kind}"))
-    before = len(rejected)
+    rejected = [
+        Rejected(place, entry, f"unknown kind {entry.kind}")
+        for place, entry in enumerate(batch)
+        if entry.kind not in _TARGETS
+    ]
+    rows = dict.fromkeys(_TARGETS, 0)
     for kind, target in _TARGETS.items():
+        payloads = [entry.payload for entry in batch if entry.kind == kind]
         cursor.execute(target.create)
-        rejected += _load_all(cursor, target, lines[kind], scratch)
-    calls, scores = len(lines[Kind.CALL]), len(lines[Kind.SCORE])
-    for each in rejected[before:]:
-        if each.entry.kind == Kind.CALL:
-            calls -= 1
-        else:
-            scores -= 1
-    return Staged(calls, scores, rejected)
+        if payloads and not _load_whole(cursor, target, payloads, scratch):
+            lines = [_Line(place, entry, entry.payload) for place, entry in enumerate(batch) if entry.kind == kind]
+            sound, odd = _mend(target, lines)
+            odd += _halve(cursor, target, sound, scratch)
+            rejected += odd
+            rows[kind] -= len(odd)
+        rows[kind] += len(payloads)
+    return Staged(rows[Kind.CALL], rows[Kind.SCORE], rejected)
 
 
-def _load_all(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line], scratch: Path) -> list[Rejected]:
-    if not lines:
-        return []
-    if not any(b"\n" in line.payload or not line.payload.strip() for line in lines):
-        try:
-            _load(cursor, target, lines, scratch)
-        except DATA_ERRORS:
-            pass
-        else:
-            return []
-    sound, rejected = _mend(target, lines)
-    return rejected + _halve(cursor, target, sound, scratch)
+def _load_whole(cursor: duckdb.DuckDBPyConnection, target: _Target, payloads: list[bytes], scratch: Path) -> bool:
+    """Load them as they are, which nearly always works; whether it did."""
+    whole = b"\n".join(payloads)
+    if whole.count(b"\n") != len(payloads) - 1 or not all(map(bytes.strip, payloads)):
+        return False
+    try:
+        _load(cursor, target, payloads, scratch, whole)
+    except DATA_ERRORS:
+        return False
+    return True
 
 
 def _halve(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line], scratch: Path) -> list[Rejected]:
@@ -113,7 +110,8 @@ def _halve(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line
     if not lines:
         return []
     try:
-        _load(cursor, target, lines, scratch)
+        payloads = [line.payload for line in lines]
+        _load(cursor, target, payloads, scratch, b"\n".join(payloads))
     except DATA_ERRORS as error:
         if len(lines) > 1:
             middle = len(lines) // 2
@@ -127,19 +125,20 @@ def _halve(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line
     return []
 
 
-def _load(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line], scratch: Path) -> None:
-    """All of the lines or none. Raises one of DATA_ERRORS where one of them is not a row."""
-    payloads = [line.payload for line in lines]
+def _load(
+    cursor: duckdb.DuckDBPyConnection, target: _Target, payloads: list[bytes], scratch: Path, whole: bytes
+) -> None:
+    """All of the payloads (`whole` has them as lines) or none. Raises one of DATA_ERRORS where one is not a row."""
     buffer = max(_LEAST_BUFFER, max(map(len, payloads)) + 2)
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as file:
-        file.write(b"\n".join(payloads))
+        file.write(whole)
         file.write(b"\n")
     cursor.begin()
     try:
         loaded = cursor.execute(f"{target.load}{buffer:d})", {"path": glob.escape(str(scratch))}).fetchall()[0][0]
-        if loaded != len(lines):
-            raise duckdb.InvalidInputException(f"{len(lines)} payloads made {loaded} rows")
+        if loaded != len(payloads):
+            raise duckdb.InvalidInputException(f"{len(payloads)} payloads made {loaded} rows")
         cursor.commit()
     except BaseException:
         cursor.rollback()
