@@ -104,6 +104,7 @@ class Fuzzed:
             async with asyncio.timeout(30):
                 await self.house.gateway(scope, incoming.get, send)
 
+        self.log.clear()
         self._run(visit())
         batch = self._reader.read(self._read)
         self._read = batch.end

@@ -28,6 +28,8 @@ def _print(status: dict[str, Any]) -> None:
     for app in view["apps"]:
         output.heading(app["app"])
         click.echo(f"  serving  {who_serves(app)}")
+        if app["shadows"]:
+            click.echo(f"  copied to  {', '.join(f'{name} {share:g}%' for name, share in app['shadows'].items())}")
         if app["goals"]:
             click.echo()
             output.table(app["goals"], _goal_columns(), none="", indent=2)

@@ -206,7 +206,9 @@ def add_fragment(calls: dict[tuple[int, int], dict[str, Any]], choice: int, frag
     position = fragment.get("index")
     known = calls.setdefault((choice, position if isinstance(position, int) else 0), {"type": "function"})
     for key, value in fragment.items():
-        if key == "function" and isinstance(value, dict):
+        if key == "function":
+            if not isinstance(value, dict):  # nothing that could be put together
+                continue
             function = known.setdefault("function", {"name": "", "arguments": ""})
             for part, text in value.items():
                 before = function.get(part)

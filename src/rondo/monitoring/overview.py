@@ -27,12 +27,15 @@ class Serving(Struct, frozen=True, kw_only=True):
 
 
 class AppOverview(Struct, frozen=True, kw_only=True):
-    """An app and its numbers: `releases` has a row of the query `overview_apps` for each release that was called."""
+    """An app and its numbers: `releases` has a row of the query `overview_apps` for each release that was called, and
+    one for each that got copies of requests (its `arm` is `shadow`)."""
 
     app: str
     stable: int | None
     shares: dict[int, float]
     """Percent of the traffic, of each release that has any."""
+    shadows: dict[str, float]
+    """Percent of the requests that are copied to a release (by number) or a model."""
     use_case: dict[str, Any]
     goals: list[GoalStatus]
     releases: list[dict[str, Any]]
@@ -69,6 +72,7 @@ def overview(store: RecordStore, project: str, apps: list[Serving], *, since: in
                 app=each.app,
                 stable=each.traffic.stable,
                 shares=shares(each.traffic),
+                shadows={shadow.name: shadow.share_bp / 100 for shadow in each.traffic.shadows},
                 use_case=each.settings.get("use_case") or {},
                 goals=standing(store, project, each.app, each.settings.get("goals") or [], since=since, until=until),
                 releases=[row for row in rows if row["app"] == each.app],
