@@ -38,7 +38,17 @@ route = ["mini"]
 provider = "openai"
 base_url = "{base_url}"
 model = "gpt-4o-mini"
+price = {{ input = 0.15, output = 0.6 }}
 """
+
+_LIMIT = {
+    "scope": "project",
+    "requests_per_minute": 10**9,
+    "tokens_per_minute": 10**12,
+    "usd_per_day": "100000",
+    "usd_per_month": "1000000",
+}
+"""Out of reach, but counted."""
 
 _PROMPT = """---
 description: Answers a customer of a small online shop.
@@ -96,8 +106,8 @@ class Subject:
     missing: Callable[[], bool] = lambda: False
 
 
-def rondo(folder: Path, base_url: str, *, model: str = "mini", workers: int = 1) -> Running:
-    """A fresh project with one model, on a fresh data folder."""
+def rondo(folder: Path, base_url: str, *, model: str = "mini", workers: int = 1, limits: bool = True) -> Running:
+    """A fresh project with one model, on a fresh data folder; `limits` sets some, and a budget."""
     (folder / "rondo.toml").write_text(_RONDO_TOML.format(base_url=base_url))
     (folder / "prompt.md").write_text(_PROMPT)
     data, port = folder / ".rondo", load.free_port()
@@ -111,7 +121,28 @@ def rondo(folder: Path, base_url: str, *, model: str = "mini", workers: int = 1)
         time.sleep(0.01)
     key = key_file.read_text().strip()
     address = Address(f"http://127.0.0.1:{port}", model, key)
+    if limits and workers == 1:  # several processes would need Redis to count together
+        load.until_it_answers(address, process)
+        _limit(address)
     return Running(process, address, lambda: _stored(address))
+
+
+def _limit(address: Address) -> None:
+    """Set the limits, and see that they count."""
+    headers = {"authorization": f"Bearer {address.key}", "content-type": "application/json"}
+    asked = urllib.request.Request(f"{address.url}/api/limits", json.dumps(_LIMIT).encode(), headers)
+    with urllib.request.urlopen(asked, timeout=30):
+        pass
+    load.ask(address)
+    status = urllib.request.Request(f"{address.url}/api/limits/status", headers=headers)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(status, timeout=30) as response:
+            if '"requests":0' not in (told := response.read().decode()).replace(" ", ""):
+                return
+        load.ask(address)
+        time.sleep(0.2)
+    raise RuntimeError(f"the limits do not count: {told[:500]}")
 
 
 def drain_status(address: Address) -> dict[str, Any]:

@@ -36,7 +36,14 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference" / "api.md"
 
 GATEWAY = {
     ("POST", "/v1/chat/completions"): "OpenAI's chat completions, plain or streamed, of an app or a model.",
+    ("POST", "/v1/responses"): "OpenAI's Responses, plain or streamed, of an app or a model.",
+    ("POST", "/v1/messages"): "Anthropic's Messages, plain or streamed, of an app or a model.",
+    ("POST", "/v1/messages/count_tokens"): "The tokens of such a request, counted by Anthropic for a model of its own.",
+    ("POST", "/v1/completions"): "OpenAI's legacy completions: a prompt for an app or a model.",
     ("POST", "/v1/embeddings"): "OpenAI's embeddings, of a model.",
+    ("GET", "/v1/models/{model}"): "One of them.",
+    ("GET", "/v1/responses/{id}"): "A response that was given before, from its record.",
+    ("GET", "/v1/responses/{id}/input_items"): "What it was asked. Query: `limit`, `order`, `after`.",
     ("GET", "/v1/models"): "The apps and named models that the key may call.",
     ("POST", "/v1/apps/{app}/answer"): "A question in, an answer with its citations out. Body: "
     + ", ".join(f"`{name}`" for name in AnswerRequest.__struct_fields__)
@@ -178,15 +185,23 @@ def answer(handler: Callable[..., Any]) -> str:
     kind = typing.get_type_hints(handler)["return"]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return struct_text(kind)
-    if getattr(kind, "__name__", "") == "FileResponse":
+    if getattr(kind, "__name__", "") in ("FileResponse", "Response"):
         return "a file"
-    helpers = (helper_of(handler, call) for call in calls_of(handler))
-    for function in [handler, *(helper for helper in helpers if helper is not None)]:
+    for function in [handler, *helpers_of(handler)]:
         for node in ast.walk(tree_of(function)):
             if isinstance(node, ast.Return) and isinstance(node.value, ast.Dict):
                 keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
                 return "`{" + ", ".join(f'"{key!s}"' for key in keys) + "}`"
     sys.exit(f"{handler.__module__}.{handler.__name__}: say what it returns")
+
+
+def helpers_of(handler: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """The functions that the handler calls, or has called for it (`asyncio.to_thread(made, ...)`)."""
+    for call in calls_of(handler):
+        for named in (call.func, *call.args):
+            found = vars(inspect.getmodule(handler)).get(named.id) if isinstance(named, ast.Name) else None
+            if inspect.isfunction(found):
+                yield found
 
 
 def struct_text(kind: type[msgspec.Struct], *, mark: str = "") -> str:

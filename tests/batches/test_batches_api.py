@@ -11,7 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from live_server import Live
+from journeys.running import make_project
+from live_server import Live, live_on
+from rondo.errors import Unavailable
 
 
 def line(number: int, model: str = "bot", **body: Any) -> bytes:
@@ -269,3 +271,64 @@ async def test_a_limit_slows_a_batch_and_fails_nothing(live: Live) -> None:
     await live.drained()
     refused = (await live.get("/api/calls", status="429"))["items"]
     assert refused  # the limit was met, and waited out
+
+
+async def test_a_batch_goes_on_after_a_stop(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    async with live_on(project) as live:
+        batch = await begin(live, b"".join(line(number, "slow") for number in range(60)))
+        async with asyncio.timeout(10):
+            while not any(path.suffix == ".partial" and path.stat().st_size for path in kept(live)):
+                await asyncio.sleep(0.02)
+    async with live_on(project) as live:
+        done = await ended(live, batch)
+        assert (done["status"], done["request_counts"]["completed"]) == ("completed", 60)
+        results = (await live.ask("GET", f"/v1/files/{done['output_file_id']}/content")).content.splitlines()
+        assert len({json.loads(each)["custom_id"] for each in results}) == len(results) == 60
+        await live.drained()
+        assert (
+            len((await live.get("/api/calls", limit=200))["items"]) == 60
+        )  # those under way could end: none was doubled
+
+
+async def test_a_batch_that_cannot_begin_has_failed(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(kind: str, subject: str) -> None:
+        raise Unavailable("The database of the jobs cannot be opened.")
+
+    monkeypatch.setattr(live.server.jobs, "submit", away)
+    sent = (await send(live, line(1))).json()
+    body = {"input_file_id": sent["id"], "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    assert (await live.ask("POST", "/v1/batches", json=body)).status_code == 503
+    (batch,) = (await live.get("/v1/batches"))["data"]
+    assert (batch["status"], batch["errors"]["data"][0]["code"]) == ("failed", "not_started")
+
+
+async def test_a_client_that_leaves_in_the_midst_leaves_nothing(live: Live) -> None:
+    part = b'--b\r\ncontent-disposition: form-data; name="file"; filename="f"\r\n\r\n' + b"x" * (3 << 20)
+    incoming = [
+        {"type": "http.request", "body": part, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return incoming.pop(0)
+
+    async def tell(message: Any) -> None:
+        sent.append(message)
+
+    headers = [
+        (b"authorization", f"Bearer {live.admin}".encode()),
+        (b"content-type", b"multipart/form-data; boundary=b"),
+    ]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/files",
+        "raw_path": b"/v1/files",
+        "query_string": b"",
+        "headers": headers,
+    }
+    await live.server(scope, receive, tell)
+    assert sent[0]["status"] == 400
+    assert kept(live) == []

@@ -13,6 +13,7 @@ async def test_set_look_and_remove(live: Live, visitors: Visitors) -> None:
     sent = {"kind": "user", "name": " ", "usd_per_day": "4", "requests_per_minute": "60", "concurrent": ""}
     response = await visitor.post("/limits", **sent)
     assert response.headers["location"] == "/limits?did=limited", response.text
+    assert "Nobody has used any of it yet." in await visitor.get("/limits")
     live.server.control.ledger.spend("default", "k", "<b>zoe</b>", None, at=clock.now_us(), nano=3_600_000_000)
     page = await visitor.get("/limits?did=limited")
     for text in ("The limit holds now.", "user &lt;b&gt;zoe", "by user:*", "$3.60", "80 % reached"):

@@ -54,7 +54,8 @@ class Reply:
 
     @property
     def streamed(self) -> bool:
-        return self.headers[b"content-type"].startswith(b"text/event-stream")
+        kind: bytes = self.headers[b"content-type"]
+        return kind.startswith(b"text/event-stream")
 
 
 class Fuzzed:

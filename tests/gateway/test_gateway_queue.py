@@ -89,6 +89,18 @@ async def test_who_leaves_just_as_he_gets_a_place_passes_it_on() -> None:
     assert (gate.in_flight, gate.waiting) == (1, 0)
 
 
+async def test_a_wider_limit_is_no_reason_to_jump_the_queue() -> None:
+    gate = Gate()
+    assert gate.take_now(1)
+    narrow = wait(gate, limit=1)
+    await settle()
+    assert not gate.take_now(2)
+    assert not gate.has_room(2)
+    narrow.cancel()
+    await settle()
+    assert gate.take_now(2)
+
+
 async def test_a_wider_limit_behind_a_narrow_one_moves_up_when_that_one_leaves() -> None:
     gate = Gate()
     assert gate.take_now(1)
@@ -126,7 +138,7 @@ def test_never_more_than_allowed_and_no_place_is_lost(limit: int, queue: int, st
                     await gate.take("m", limit=limit, queue=queue, timeout_s=60.0)
                 except RateLimited:
                     return "refused"
-            order.append(number)
+                order.append(number)
             most = max(most, gate.in_flight)
             done = asyncio.Event()
             inside.append(done)
@@ -157,7 +169,7 @@ def test_never_more_than_allowed_and_no_place_is_lost(limit: int, queue: int, st
         results: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
         assert (gate.in_flight, gate.waiting) == (0, 0)
         assert most <= limit
-        assert order == sorted(order), "first come, first served"
+        assert order == sorted(order), "those who waited were served in their order"
         for result in results:
             assert result in ("refused", "served") or isinstance(result, asyncio.CancelledError)
 

@@ -295,6 +295,21 @@ class TestTimeouts:
         with pytest.raises(asyncio.CancelledError):
             await task
 
+    async def test_a_client_who_left_before_the_time_ran_out_has_left(self) -> None:
+        stage = Stage()
+
+        async def slow_to_go() -> str:
+            try:
+                return await never()
+            finally:
+                await asyncio.sleep(60)
+
+        task = asyncio.create_task(stage.ask(stage.model("a", slow_to_go), total_timeout_s=0.05))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
     async def test_one_try_has_a_time(self) -> None:
         stage = Stage()
         model = stage.model("a", never, "good", try_timeout_s=0.02)

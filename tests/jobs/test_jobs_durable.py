@@ -50,7 +50,7 @@ async def until(jobs_done: list[str], *names: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_job_runs_on_our_loop_and_once(url: str) -> None:
+async def test_a_job_runs_on_our_loop_and_once_and_nothing_is_pickled(url: str, tmp_path: Path) -> None:
     work = Work()
     jobs = jobs_on(url, work)
     assert not jobs.is_started
@@ -64,6 +64,9 @@ async def test_a_job_runs_on_our_loop_and_once(url: str) -> None:
     await until(work.ended, "b")
     await jobs.close()
     assert work.began == ["a", "b"]
+    kept = (tmp_path / "jobs.db").read_bytes()
+    assert b"portable_json" in kept
+    assert b"py_pickle" not in kept
 
 
 async def test_what_was_cut_off_goes_on_at_the_next_start(url: str) -> None:
@@ -129,17 +132,6 @@ async def test_closing_what_never_began(url: str, tmp_path: Path) -> None:
     await jobs.submit("count", "late")  # nothing runs any more
     assert not jobs.is_started
     assert list(tmp_path.iterdir()) == []
-
-
-async def test_nothing_is_pickled(url: str, tmp_path: Path) -> None:
-    work = Work()
-    jobs = jobs_on(url, work)
-    await jobs.submit("count", "needle")
-    await until(work.ended, "needle")
-    await jobs.close()
-    kept = (tmp_path / "jobs.db").read_bytes()
-    assert b"portable_json" in kept
-    assert b"py_pickle" not in kept
 
 
 def test_dbos_is_not_imported_before_there_is_a_job() -> None:

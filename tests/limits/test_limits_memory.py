@@ -52,12 +52,12 @@ class Interleavings(RuleBasedStateMachine):
 
     def _at(self, work: Any) -> Any:
         real = clock.monotonic
-        clock.monotonic = lambda: self.seconds  # type: ignore[assignment]
+        clock.monotonic = lambda: self.seconds
         try:
             with clock.at(self.now):
                 return work()
         finally:
-            clock.monotonic = real  # type: ignore[assignment]
+            clock.monotonic = real
 
     def _money(self, key: str | None, user: str | None, period: str) -> int:
         def counts(at: int, of_key: str, of_user: str | None) -> bool:
@@ -188,14 +188,14 @@ async def test_old_days_and_idle_callers_are_forgotten() -> None:
     assert len(ledger._pots) <= 16
     before = clock.monotonic
     moment = 0.0
-    clock.monotonic = lambda: moment  # type: ignore[assignment]
+    clock.monotonic = lambda: moment
     try:
         for number in range(25_000):
             moment += 0.1
             limits = matched(Limit(scope="user:*", requests_per_minute=1), user=f"u{number}")
             ledger.settle(await ledger.reserve(limits, claim()), tokens=None, nano=None)
     finally:
-        clock.monotonic = before  # type: ignore[assignment]
+        clock.monotonic = before
     assert len(ledger._rates) <= 10_001
     assert len(ledger._lanes) <= 10_000
 
@@ -238,6 +238,17 @@ async def test_users_are_added_up_when_the_first_one_gets_a_budget() -> None:
         assert all(isinstance(answer, BudgetExceeded) for answer in answers)
         (anna, ben, key) = await ledger.used(["p/user:anna", "p/user:ben", "p/key:k"])
         assert (anna.day_spent, ben.day_spent, key.day_spent) == (40 + 3 + 17, 5, 40 + 3 + 17 + 5)
+
+
+async def test_whoever_looks_at_users_first_has_them_added_up() -> None:
+    async def load() -> Spent:
+        spent = Spent(read_at=clock.now_us(), users=True)
+        spent.add("p", "k", None, "anna", at=clock.now_us(), nano=7)
+        return spent
+
+    assert await MemoryLedger(load_users=load).largest("p/user:", 5) == ["p/user:anna"]
+    assert (await used(MemoryLedger(load_users=load), "p/user:anna")).day_spent == 7
+    assert await MemoryLedger(load_users=load).largest("p/key:", 5) == []
 
 
 async def test_while_users_cannot_be_added_up_they_get_503_and_nobody_else() -> None:

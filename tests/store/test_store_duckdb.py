@@ -235,11 +235,11 @@ def test_what_only_the_database_refuses_is_found_by_halving(
     real = staging._load
     loads = []
 
-    def picky(cursor: Any, target: Any, lines: list[Any], scratch: Path) -> None:
-        loads.append(len(lines))
-        if any(b"poison" in line.payload for line in lines):
+    def picky(cursor: Any, target: Any, payloads: list[bytes], scratch: Path, whole: bytes) -> None:
+        loads.append(len(payloads))
+        if b"poison" in whole:
             raise duckdb.ConversionException("it does not taste")
-        real(cursor, target, lines, scratch)
+        real(cursor, target, payloads, scratch, whole)
 
     monkeypatch.setattr(staging, "_load", picky)
     calls = [make_call(question="poison" if number in (3, 11) else "fine") for number in range(16)]

@@ -10,7 +10,21 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from rondo.api import apps, calls, feedback, keys, knowledge, limits, models, probes, prompts, releases, route, status
+from rondo.api import (
+    apps,
+    calls,
+    feedback,
+    keys,
+    knowledge,
+    limits,
+    models,
+    openapi,
+    probes,
+    prompts,
+    releases,
+    route,
+    status,
+)
 from rondo.api.door import Asked, Door
 from rondo.control import ControlPlane
 from rondo.errors import InvalidRequest, NotFound, RondoError, unexpected
@@ -32,6 +46,7 @@ DOORS: list[Door] = [
     *feedback.DOORS,
     *keys.DOORS,
     *limits.DOORS,
+    *openapi.DOORS,
 ]
 
 

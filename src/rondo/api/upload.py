@@ -8,6 +8,8 @@ from typing import Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from starlette.requests import ClientDisconnect
+
 from rondo.batches.files import Upload
 from rondo.batches.model import StoredFile
 from rondo.errors import InvalidRequest, TooLarge
@@ -62,6 +64,8 @@ class FileForm:
                     await self._put()
         except FormParserError as error:
             raise InvalidRequest(f"The form cannot be read: {error}.", param="file") from None
+        except ClientDisconnect:
+            self._is_whole = False
         if not self._is_whole:
             raise InvalidRequest("The form ends too early.", remedy="Send it again.", param="file")
         if self._filename is None:

@@ -12,7 +12,7 @@ from rondo.batches import access, store
 from rondo.batches.files import Files
 from rondo.batches.folder import FileFolder
 from rondo.batches.grants import LiveGrants
-from rondo.batches.model import ENDED, ENDPOINTS, WINDOW_US, Batch
+from rondo.batches.model import ENDED, ENDPOINTS, WINDOW_US, Batch, Problem
 from rondo.batches.runner import BatchLimits, Runner
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
@@ -24,7 +24,9 @@ from rondo.jobs.durable import Jobs
 
 MOST_LISTED = 100
 _KIND = "batch"
-_AT_ONCE = 8
+_AT_ONCE = 32
+"""Batches under way; they share the places for requests."""
+
 _MOST_METADATA = 16
 _LONGEST_METADATA_KEY = 64
 _LONGEST_METADATA = 512
@@ -56,11 +58,15 @@ class Batches:
     async def create(
         self, grant: Grant, *, input_file_id: str, endpoint: str, window: str, metadata: Mapping[str, str]
     ) -> Batch:
-        """Begin a batch. Raises InvalidRequest, NotFound."""
+        """Begin a batch. Raises InvalidRequest, and Unavailable where no jobs can run."""
         access.only_of(grant)
         _check(endpoint, window, metadata)
         batch = await asyncio.to_thread(self._insert, grant, input_file_id, endpoint, dict(metadata))
-        await self._jobs.submit(_KIND, batch.id)
+        try:
+            await self._jobs.submit(_KIND, batch.id)
+        except Exception:
+            await self._runner.fail(batch.id, Problem(code="not_started", message="The batch could not be started."))
+            raise
         return batch
 
     async def get(self, grant: Grant, batch_id: str) -> Batch:

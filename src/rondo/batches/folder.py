@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 
 from rondo.errors import CorruptData
@@ -21,21 +22,17 @@ class FileFolder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._life = secrets.token_hex(4)
+        """Tells the uploads of this process from those that an earlier one left."""
+        self._id: str | None = None
+        self._asking = Lock()
 
     def id(self) -> str:
-        """32 hex digits, made when they are first asked for."""
-        kept = self._path / "folder.id"
-        try:
-            found = kept.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            found = secrets.token_hex(16)
-            with self.new_file(kept) as file:
-                file.write(found.encode())
-                file.keep_as(kept)
-        if len(found) != 32:
-            raise CorruptData(f"{kept} is not what was written.", remedy="Restore it from a backup.")
-        return found
+        """32 hex digits, made when they are first asked for. Raises CorruptData."""
+        with self._asking:
+            if self._id is None:
+                self._id = self._read_id()
+            return self._id
 
     @property
     def is_there(self) -> bool:
@@ -54,12 +51,27 @@ class FileFolder:
     def new_file(self, target: Path) -> NewFile:
         """A file under a passing name, which is gone unless it is kept."""
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return NewFile(target.with_name(f"{secrets.token_hex(8)}{_UPLOAD}"))
+        return NewFile(target.with_name(f"{self._life}-{secrets.token_hex(8)}{_UPLOAD}"))
 
     def sweep(self) -> None:
         """Remove what uploads left that were cut off by the end of an earlier process."""
         for left in self._path.glob(f"**/*{_UPLOAD}"):
-            left.unlink(missing_ok=True)
+            if not left.name.startswith(self._life):
+                left.unlink(missing_ok=True)
+
+    def _read_id(self) -> str:
+        kept = self._path / "folder.id"
+        try:
+            found = kept.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found = secrets.token_hex(16)
+            with self.new_file(kept) as file:
+                file.write(found.encode())
+                file.keep_as(kept)
+        if len(found) != 32:
+            raise CorruptData(f"{kept} is not what was written.", remedy="Restore it from a backup.")
+        return found
 
 
 class NewFile:

@@ -66,11 +66,11 @@ class Runner:
                 _log.warning("%s waits %.0f s: %s", batch_id, wait, error)
                 await asyncio.sleep(wait)
             except Unfit as unfit:
-                return await self._fail(batch_id, Problem(code="input_file_changed", message=unfit.message))
+                return await self.fail(batch_id, Problem(code="input_file_changed", message=unfit.message))
             except Exception:
                 _log.exception("%s has failed", batch_id)
                 message = "Something went wrong inside Rondo; the server's log has the details."
-                return await self._fail(batch_id, Problem(code="internal_error", message=message))
+                return await self.fail(batch_id, Problem(code="internal_error", message=message))
 
     def cancel(self, batch_id: str) -> None:
         """Ask no more of its requests. (The catalog knows already; this is quicker.)"""
@@ -80,10 +80,13 @@ class Runner:
 
     async def _run(self, batch_id: str) -> None:
         batch = await asyncio.to_thread(self._find, batch_id)
+        if batch is not None and not batch.has_ended and not self._has_input(batch):
+            missing = Problem(code="input_file_missing", message="The input file is not in the data folder.")
+            return await self.fail(batch_id, missing)
         if batch is not None and batch.status in ("validating", "cancelling") and batch.in_progress_at is None:
             batch = await self._validate(batch)
         if batch is None or batch.has_ended:
-            return
+            return None
         results = await asyncio.to_thread(self._results, batch)
         try:
             if batch.in_progress_at is not None and batch.status != "finalizing":
@@ -93,17 +96,12 @@ class Runner:
             results.close()
 
     async def _validate(self, batch: Batch) -> Batch | None:
-        path = self._folder.path(batch.project, batch.input_file_id)
-        if not path.exists():
-            missing = Problem(code="input_file_missing", message="The input file is not in the data folder.")
-            await self._fail(batch.id, missing)
-            return None
-        limits = self._limits
+        path, limits = self._folder.path(batch.project, batch.input_file_id), self._limits
         checked = await asyncio.to_thread(
             check, path, batch.endpoint, most_requests=limits.max_requests, max_body_bytes=limits.max_body_bytes
         )
         if checked.problems:
-            await self._fail(batch.id, *checked.problems)
+            await self.fail(batch.id, *checked.problems)
             return None
         changed = {"status": "in_progress", "total": checked.requests, "in_progress_at": clock.now_us()}
         await self._update(batch.id, ("validating",), **changed)
@@ -180,7 +178,8 @@ class Runner:
                 **{f"{kind}_file_id": result_file_id(batch_id, kind) for kind in sizes},
             )
 
-    async def _fail(self, batch_id: str, *problems: Problem) -> None:
+    async def fail(self, batch_id: str, *problems: Problem) -> None:
+        """End a batch without results."""
         errors = [{"code": p.code, "message": p.message, "line": p.line, "param": p.param} for p in problems]
         await self._update(batch_id, _RUNNING, status="failed", errors=errors, ended_at=clock.now_us())
 
@@ -194,6 +193,9 @@ class Runner:
                 store.update_batch(connection, batch_id, statuses, **values)
 
         await asyncio.to_thread(update)
+
+    def _has_input(self, batch: Batch) -> bool:
+        return batch.status == "finalizing" or self._folder.path(batch.project, batch.input_file_id).exists()
 
     def _results(self, batch: Batch) -> Results:
         return Results(

@@ -134,8 +134,8 @@ class StreamedAnswer:
         if choice.finish_reason:
             self._unfinished[choice.index] = False
             self.finish_reason = choice.finish_reason
-        else:
-            self._unfinished.setdefault(choice.index, True)
+        elif choice.index not in self._unfinished:
+            self._unfinished[choice.index] = True
 
     def _take_delta(self, choice: int, delta: _Delta) -> None:
         text = delta.content if isinstance(delta.content, str) else text_of(delta.content)
@@ -187,6 +187,9 @@ def is_comment(event: bytes) -> bool:
 
 def split(buffer: bytes) -> tuple[list[bytes], bytes]:
     """The whole events at the start of `buffer`, and what is left. Lines may end in LF or CRLF."""
+    if b"\r" not in buffer:
+        *events, rest = buffer.split(b"\n\n")
+        return [event + b"\n\n" for event in events], rest
     return (whole := list(_whole_events(buffer))), buffer[sum(map(len, whole)) :]
 
 

@@ -90,7 +90,7 @@ class AnswerStream:
         try:
             self._out.append(self._writer.begin())
             async for batch in _chain(self._opened.first, self._opened.rest):
-                ended = await self._take(batch)
+                ended = self._take(batch) if self._guarded is None else await self._take_guarded(batch, self._guarded)
                 if turn.first_token_ms is None and self._answer.begun:
                     turn.first_token_ms = turn.elapsed_ms()
                 if part := self._written():
@@ -124,18 +124,19 @@ class AnswerStream:
         finally:
             self._opened.reply.close()
 
-    async def _take(self, batch: list[bytes]) -> bool:
+    def _take(self, batch: list[bytes]) -> bool:
         """Read the events, and write them; what was good before a bad one is written when that one raises.
 
         Whether the answer has ended.
         """
-        guarded = self._guarded
-        if guarded is None:
-            for event in batch:
-                self._pass_on(event, event)
-                if self._answer.done:
-                    return True
-            return False
+        for event in batch:
+            self._pass_on(event, event)
+            if self._answer.done:
+                return True
+        return False
+
+    async def _take_guarded(self, batch: list[bytes], guarded: GuardedEvents) -> bool:
+        """The same, by way of the guards."""
         for event in batch:
             if data_of(event) == b"[DONE]":
                 self._answer.read(event)

@@ -56,13 +56,8 @@ class Jobs:
 
     async def submit(self, kind: str, subject: str) -> None:
         """See to it that this job runs, or goes on running, until it ends. Raises Conflict, Unavailable."""
-        await self._start()
-        async with self._starting:
-            if self._loop is None:
-                return  # closing: whoever knows of the job submits it again at the next start
-            from rondo.jobs import workflow
-
-            await asyncio.to_thread(workflow.enqueue, kind, subject)
+        # Shielded: who submits may leave, but a start that is given up half-way could not be tried again.
+        await asyncio.shield(asyncio.create_task(self._submit(kind, subject)))
 
     async def close(self) -> None:
         """Cancel what runs, which may take the time it needs to end well; the next start goes on with it."""
@@ -77,6 +72,15 @@ class Jobs:
 
             await asyncio.to_thread(workflow.stop)
             self._loop = None
+
+    async def _submit(self, kind: str, subject: str) -> None:
+        await self._start()
+        async with self._starting:
+            if self._loop is None:
+                return  # closing: whoever knows of the job submits it again at the next start
+            from rondo.jobs import workflow
+
+            await asyncio.to_thread(workflow.enqueue, kind, subject)
 
     async def _start(self) -> None:
         """Open the database, and go on with the jobs that an earlier process left."""

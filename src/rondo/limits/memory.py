@@ -90,8 +90,8 @@ class MemoryHold:
 class MemoryLedger:
     """A Ledger. Belongs to one event loop.
 
-    `load_users` adds up what single users spent; it is asked for when the first user gets a budget, since nobody keeps
-    count of users, who may be millions, without need.
+    `load_users` adds up what single users spent; it is asked for when users get a limit, since nobody keeps count of
+    users, who may be millions, without need.
     """
 
     def __init__(self, spent: Spent | None = None, *, load_users: Callable[[], Awaitable[Spent]] | None = None) -> None:
@@ -194,6 +194,8 @@ class MemoryLedger:
         return found
 
     async def largest(self, prefix: str, count: int) -> list[str]:
+        if not self._users_known and _is_user(prefix):
+            await self._learn_users()
         pots = self._pots.get(periods_of(clock.now_us())[1], {})
         found = ((pot.spent, subject) for subject, pot in pots.items() if subject.startswith(prefix))
         return [subject for _, subject in nlargest(count, found)]

@@ -111,6 +111,11 @@ class LimitTable:
         return sorted(self._limits)
 
     @property
+    def has_budget(self) -> bool:
+        """Whether what is spent has to be known."""
+        return any(limit.has_budget for limits in self._limits.values() for limit in limits.values())
+
+    @property
     def has_user_budget(self) -> bool:
         """Whether what single users spend has to be known."""
         return any(

@@ -53,7 +53,7 @@ class RedisLedger:
         fail: Literal["closed", "open"] = "closed",
         load: Callable[[], Awaitable[Spent]] | None = None,
         prefix: str = "rondo",
-        timeout_s: float = 1.0,
+        timeout_s: float = 0.5,
     ) -> None:
         """Raises SettingsError where there is no such address, or no client library."""
         self.process = ids.new_span_id()

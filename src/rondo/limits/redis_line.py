@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "RONDO_REDIS_URL"
 _BATCH = 128  # calls: a full batch is answered well within the time, also by a busy server
+_LOOKS = 20
 _RUN = re.compile(rb"run_id:(\w+)")
 
 Value = str | int
@@ -136,13 +137,19 @@ class Line:
     async def _safe(self, work: Any) -> Any:
         from redis.exceptions import RedisError
 
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, though we may have left
         try:
-            async with asyncio.timeout(2 * self.timeout_s):  # one for the connection, one for the answer
-                return await work
-        except TimeoutError:
-            raise Away("it does not answer in time") from None
+            await asyncio.wait({task}, timeout=self.timeout_s)
+            for _ in range(_LOOKS):
+                if task.done():
+                    return task.result()
+                await asyncio.sleep(0)  # it may be we who are late: take what has come meanwhile
+            raise Away("it does not answer in time")
         except (RedisError, OSError) as error:
             raise Away(str(error) or type(error).__name__) from None
+        finally:
+            task.cancel()
 
     async def _connected(self, connection: Any) -> None:
         """A new connection: where does it lead? Raises ConnectionError where that is not where the last one led."""
@@ -173,8 +180,8 @@ def _client(url: str, timeout_s: float, connected: Any) -> Redis:
     try:
         return Redis.from_url(
             url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
+            socket_timeout=10 * timeout_s,  # the line has its own, which knows when we are the ones who are late
+            socket_connect_timeout=10 * timeout_s,
             retry=Retry(NoBackoff(), 0),
             redis_connect_func=connected,
         )

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from rondo.api.app import api_app
@@ -17,13 +18,17 @@ from rondo.console.app import console_app
 from rondo.control import ControlPlane
 from rondo.gateway.endpoint import Receive, Scope
 from rondo.gateway.reply import Send
+from rondo.governance import projects
 from rondo.governance.keys import ensure_admin
 from rondo.governance.model import DEFAULT_PROJECT
+from rondo.limits.change import refuse_without_redis, require_shared_ledger
 from rondo.providers.registry import Providers
 from rondo.releases import bundle, freeze, store
 from rondo.releases.publish import Publisher
+from rondo.server import ledger as ledgers
 from rondo.server.data_folder import DataFolder
 from rondo.server.front import Front
+from rondo.server.ledger import open_ledger
 from rondo.server.lookup import lookup_in
 from rondo.server.plan_watch import PlanWatch
 from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, open_upstream, pseudonym_secret
@@ -38,8 +43,12 @@ _log = logging.getLogger("rondo.server")
 class Server:
     """Everything one process needs to serve. Call `start` on the event loop before the first request, `close` last."""
 
-    def __init__(self, data: DataFolder, project: Path | None) -> None:
-        """Takes the data folder. Raises Conflict where another server has it, SettingsError for a wrong project."""
+    def __init__(self, data: DataFolder, project: Path | None, *, workers: int = 1) -> None:
+        """Takes the data folder. `workers` is how many processes will serve.
+
+        Raises Conflict where another server has the folder, or where several processes could not hold to the limits
+        there are; SettingsError for a wrong project.
+        """
         journal_settings, gateway_settings = limits(project)
         self.data = data
         data.lock()
@@ -47,6 +56,8 @@ class Server:
             url = catalog_url(data)
             data.require_catalog(url)
             self.catalog = open_catalog(url)
+            redis = environment("RONDO_REDIS_URL")
+            require_shared_ledger(self.catalog, workers=workers, redis_url=redis)
             self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"), keep=data.keep_admin_key)
             session_key = data.session_key()
             self.upstream = open_upstream(gateway_settings)
@@ -56,12 +67,14 @@ class Server:
             publisher = Publisher(self.catalog, data.knowledge, providers, secret=pseudonym_secret(data))
             self.journal = open_journal(data, "control", journal_settings)
             self.records = DuckDBStore(data.records)
+            plan = publisher.plan()
+            self.ledger = open_ledger(data, project, self.records, plan.limits, self._projects, workers=workers)
         except BaseException:
             data.unlock()
             raise
         drain = Drain(data.journal, self.records)
         self.lookup = lookup_in(self.records, drain)
-        gateway = make_gateway(publisher.plan(), self.journal, gateway_settings, self.lookup)
+        gateway = make_gateway(plan, self.journal, gateway_settings, self.lookup, self.ledger)
         self.watch = PlanWatch(publisher, gateway)
         self.control = ControlPlane(
             catalog=self.catalog,
@@ -71,6 +84,8 @@ class Server:
             knowledge_root=data.knowledge,
             publish=self.watch.refresh,
             check_model=providers.make,
+            ledger=self.ledger,
+            require_ledger=partial(refuse_without_redis, workers=workers, redis_url=redis),
         )
         console = console_app(self.control, session_key=session_key)
         self.front = Front(gateway, api_app(self.control), console)
@@ -81,8 +96,13 @@ class Server:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.front(scope, receive, send)
 
-    def start(self) -> None:
+    def _projects(self) -> list[str]:
+        with self.catalog.read() as connection:
+            return projects.names(connection)
+
+    async def start(self) -> None:
         """Begin to watch the catalog and to drain the journal."""
+        await ledgers.start(self.ledger)
         self._tasks = [
             asyncio.create_task(self.watch.run(self._ended)),
             asyncio.create_task(self.control.drain.run(self._ended)),
@@ -96,6 +116,7 @@ class Server:
         self._ended.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.control.gateway.close()
+        await ledgers.close(self.ledger)
         await self.upstream.close()
         self.journal.close()
         await asyncio.to_thread(self.records.close)
@@ -130,7 +151,7 @@ def first_release(catalog: Catalog, data: DataFolder, project: Path, providers: 
 async def open_server(data: Path, project: Path | None = None) -> AsyncIterator[Server]:
     """A server in this process, without a port: for commands and tests. Raises RondoError."""
     server = await asyncio.to_thread(Server, DataFolder(data), project)
-    server.start()
+    await server.start()
     try:
         yield server
     finally:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
 
+from rondo.errors import Unavailable
 from rondo.limits.ledger import Ledger
 from rondo.limits.memory import MemoryLedger
 from rondo.limits.model import LimitTable
@@ -17,6 +19,8 @@ from rondo.settings.environment import environment
 from rondo.settings.project import read
 from rondo.store.base import RecordStore
 from rondo.traces.spent import add_up, add_up_at_start
+
+_log = logging.getLogger("rondo.limits")
 
 
 def open_ledger(
@@ -30,8 +34,8 @@ def open_ledger(
 ) -> Ledger:
     """The ledger of the process that has the records, before anything is served or drained.
 
-    `projects` names all there are. Raises SettingsError for a wrong address, Unavailable where the records cannot be
-    read.
+    `projects` names all there are. Raises SettingsError for a wrong address, Unavailable where there is a budget and
+    the records cannot be read.
     """
 
     async def load() -> Spent:
@@ -42,7 +46,13 @@ def open_ledger(
         return shared
     if workers > 1:
         return Uncounted()
-    spent = add_up_at_start(records, data.journal, projects(), users=limits.has_user_budget)
+    try:
+        spent = add_up_at_start(records, data.journal, projects(), users=limits.has_user_budget)
+    except Unavailable:
+        if limits.has_budget:
+            raise
+        _log.warning("what was spent this month cannot be read; a budget set before the next start begins at zero")
+        return MemoryLedger(load_users=load)
     return MemoryLedger(spent, load_users=load)
 
 

@@ -24,7 +24,7 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
     """Serve until SIGTERM or SIGINT; the exit status. Raises RondoError where it cannot start."""
     log_to_stderr()
     folder = DataFolder(data)
-    server = Server(folder, project)
+    server = Server(folder, project, workers=workers)
     if server.admin_key is not None:
         print(f"admin key, also in {data / 'admin.key'}: {server.admin_key}", file=sys.stderr, flush=True)
     try:
@@ -39,7 +39,7 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
         print(f"ready {url}", flush=True)
 
     async def serve() -> None:
-        server.start()
+        await server.start()
         try:
             if workers > 1:
                 crew = Workers(folder, project, host=host, port=listener.getsockname()[1], count=workers)

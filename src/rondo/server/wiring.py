@@ -15,6 +15,7 @@ from rondo.gateway.plan import Plan
 from rondo.gateway.recall import Lookup
 from rondo.gateway.retry import Tries
 from rondo.journal.append import Journal
+from rondo.limits.ledger import Ledger
 from rondo.providers.upstream import Upstream
 from rondo.server.data_folder import DataFolder
 from rondo.settings.environment import environment, proxies
@@ -56,7 +57,7 @@ def open_upstream(settings: GatewaySettings) -> Upstream:
     )
 
 
-def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings, lookup: Lookup) -> Gateway:
+def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings, lookup: Lookup, ledger: Ledger) -> Gateway:
     """One process's gateway."""
     redis = environment("RONDO_REDIS_URL")
     return Gateway(
@@ -65,6 +66,7 @@ def make_gateway(plan: Plan, journal: Journal, settings: GatewaySettings, lookup
         max_body_bytes=settings.max_body_mb << 20,
         tries=Tries(breaker_failures=settings.breaker_failures, breaker_open_s=settings.breaker_open_s),
         answers=Answers(most_bytes=settings.cache_mb << 20, shared=connect(redis) if redis is not None else None),
+        ledger=ledger,
         lookup=lookup,
         total_timeout_s=settings.total_timeout_s,
     )

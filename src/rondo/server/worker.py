@@ -16,7 +16,9 @@ import uvloop
 from rondo.catalog.engine import Catalog
 from rondo.providers.registry import Providers
 from rondo.releases.publish import Publisher
+from rondo.server import ledger as ledgers
 from rondo.server.data_folder import DataFolder
+from rondo.server.ledger import open_workers_ledger
 from rondo.server.listener import HttpServer, join
 from rondo.server.log import log_to_stderr
 from rondo.server.passing import ControlSocket, WorkerFront
@@ -31,8 +33,10 @@ async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str,
     upstream = open_upstream(gateway_settings)
     publisher = Publisher(catalog, data.knowledge, Providers(upstream), secret=pseudonym_secret(data))
     journal = open_journal(data, f"worker-{slot}", journal_settings)
+    ledger = open_workers_ledger(data, project)
+    await ledgers.start(ledger)
     control = ControlSocket(data.control_socket)
-    gateway = make_gateway(publisher.plan(), journal, gateway_settings, control.call)
+    gateway = make_gateway(publisher.plan(), journal, gateway_settings, control.call, ledger)
     stopping = asyncio.Event()
     watching = asyncio.create_task(PlanWatch(publisher, gateway).run(stopping))
     # Patient, because a signal to the whole group (Ctrl-C) comes twice: by itself, and by the control plane.
@@ -56,6 +60,7 @@ async def serve(data: DataFolder, project: Path | None, *, slot: int, host: str,
         stopping.set()
         await watching
         await gateway.close()
+        await ledgers.close(ledger)
         await control.close()
         await upstream.close()
         journal.close()

@@ -192,8 +192,10 @@ def _head(given: Given, model: str | None) -> dict[str, Any]:
 
 
 def _usage(usage: dict[str, Any] | None) -> dict[str, Any] | None:
-    """As the provider gave it; none where it lacks what this wire's clients insist on."""
-    return usage if usage is not None and all(isinstance(usage.get(name), int) for name in _COUNTS) else None
+    """As the provider gave it, without details that are none; None where it lacks what clients insist on."""
+    if usage is None or not all(isinstance(usage.get(name), int) for name in _COUNTS):
+        return None
+    return {name: value for name, value in usage.items() if name in _COUNTS or isinstance(value, dict)}
 
 
 def _choice(choice: Choice, said: Said, prefix: str, *, start: int = 0) -> dict[str, Any]:
