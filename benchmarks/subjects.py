@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,24 @@ class Subject:
     missing: Callable[[], bool] = lambda: False
 
 
-def rondo(folder: Path, base_url: str, *, model: str = "mini", workers: int = 1, limits: bool = True) -> Running:
-    """A fresh project with one model, on a fresh data folder; `limits` sets some, and a budget."""
-    (folder / "rondo.toml").write_text(_RONDO_TOML.format(base_url=base_url))
+def rondo(
+    folder: Path,
+    base_url: str,
+    *,
+    model: str = "mini",
+    workers: int = 1,
+    limits: bool = True,
+    more: Mapping[str, str] | None = None,
+) -> Running:
+    """A fresh project with one model, on a fresh data folder; `limits` sets some, and a budget.
+
+    `more` are further models: their names and base URLs.
+    """
+    text = _RONDO_TOML.format(base_url=base_url)
+    for name, url in (more or {}).items():
+        text += f'\n[models.{name}]\nprovider = "openai"\nbase_url = "{url}"\nmodel = "gpt-4o-mini"\n'
+        text += "price = { input = 0.15, output = 0.6 }\n"
+    (folder / "rondo.toml").write_text(text)
     (folder / "prompt.md").write_text(_PROMPT)
     data, port = folder / ".rondo", load.free_port()
     command = [*RONDO, "up", "--project", str(folder), "--data", str(data), "--port", str(port)]
@@ -138,11 +153,11 @@ def _limit(address: Address) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with urllib.request.urlopen(status, timeout=30) as response:
-            if '"requests":0' not in (told := response.read().decode()).replace(" ", ""):
+            if any(use["requests"] for use in json.load(response)["uses"]):
                 return
         load.ask(address)
         time.sleep(0.2)
-    raise RuntimeError(f"the limits do not count: {told[:500]}")
+    raise RuntimeError("the limits do not count")
 
 
 def drain_status(address: Address) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-
 from starlette.requests import ClientDisconnect
 
 from rondo.batches.files import Upload

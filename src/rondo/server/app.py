@@ -22,6 +22,7 @@ from rondo.governance import projects
 from rondo.governance.keys import ensure_admin
 from rondo.governance.model import DEFAULT_PROJECT
 from rondo.limits.change import refuse_without_redis, require_shared_ledger
+from rondo.limits.status import watch
 from rondo.providers.registry import Providers
 from rondo.releases import bundle, freeze, store
 from rondo.releases.publish import Publisher
@@ -101,11 +102,14 @@ class Server:
             return projects.names(connection)
 
     async def start(self) -> None:
-        """Begin to watch the catalog and to drain the journal."""
+        """Begin to watch the catalog and the budgets, and to drain the journal."""
         await ledgers.start(self.ledger)
         self._tasks = [
             asyncio.create_task(self.watch.run(self._ended)),
             asyncio.create_task(self.control.drain.run(self._ended)),
+            asyncio.create_task(
+                watch(self.ledger, lambda: self.control.gateway.plan.limits, self.control.alerts, self._ended)
+            ),
         ]
         for task in self._tasks:
             task.add_done_callback(_must_not_fail)
@@ -125,7 +129,7 @@ class Server:
 
 
 def _must_not_fail(task: asyncio.Task[None]) -> None:
-    """Both tasks outlive every error they know of; one that ends all the same must not end unseen."""
+    """These tasks outlive every error they know of; one that ends all the same must not end unseen."""
     if not task.cancelled() and task.exception() is not None:
         _log.critical("a background task has died; restart the server", exc_info=task.exception())
 
