@@ -3,7 +3,7 @@
     POST /CHUNKS/INTERVAL_MS/v1/chat/completions
 
 The first chunk is written at once, each in a write of its own. With an interval of 0 all streams take turns, each as
-fast as it is read. Run as `streamer.py PORT`.
+fast as it is read. A request that asks for no stream gets a plain answer. Run as `streamer.py PORT`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ _USAGE = (
     b'data: {"id":"chatcmpl-Benchmark00000000000000000001","object":"chat.completion.chunk","created":1760000000,'
     b'"model":"gpt-4o-mini-2024-07-18","choices":[],"usage":{"prompt_tokens":20,"completion_tokens":%d,'
     b'"total_tokens":%d}}\n\n'
+)
+_PLAIN = (
+    b'{"id":"chatcmpl-Benchmark00000000000000000001","object":"chat.completion","created":1760000000,'
+    b'"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":{"role":"assistant","content":" word"},'
+    b'"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":1,"total_tokens":21}}'
 )
 
 
@@ -64,12 +69,19 @@ class Streamer(asyncio.Protocol):
             self._later()
 
     def on_message_begin(self) -> None:
-        self._url = b""
+        self._url = self._body = b""
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
     def on_message_complete(self) -> None:
+        if b'"stream"' not in self._body:
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(_PLAIN)
+            self._transport.write(head + _PLAIN)
+            return
         _, chunks, interval_ms, *_ = self._url.split(b"/")
         self._chunks = self._left = int(chunks)
         self._interval_s = int(interval_ms) / 1_000

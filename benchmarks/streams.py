@@ -100,7 +100,7 @@ class Client(asyncio.Protocol):
 
 async def connect(address: Address) -> Client:
     parts = urlsplit(address.url)
-    _, client = await asyncio.get_running_loop().create_connection(Client, parts.hostname, parts.port)
+    _, client = await asyncio.get_running_loop().create_connection(Client, parts.hostname or "", parts.port or 80)
     return client
 
 
@@ -207,7 +207,9 @@ def measure(running: Running, url: str, seconds: int, streams: int, asks: int) -
     heard, memory = uvloop.run(watched(at("many"), streams, root))
     whole = sum(each.whole and each.chunks >= MANY_CHUNKS for each in heard)
     silence = max(each.silence_s for each in heard)
-    rows.append((memory <= MOST_MB, f"{streams:,} streams at once, memory", f"{memory:.0f} MB", f"at most {MOST_MB:.0f}"))
+    rows.append(
+        (memory <= MOST_MB, f"{streams:,} streams at once, memory", f"{memory:.0f} MB", f"at most {MOST_MB:.0f}")
+    )
     fed = whole == streams and silence <= _LONGEST_SILENCE_S
     figure = f"{whole:,} whole, longest wait for a chunk {silence:.2f} s (one was sent every {MANY_MS / 1_000:g} s)"
     rows.append((fed, f"{streams:,} streams at once, none starved", figure, f"all, {_LONGEST_SILENCE_S:g} s"))

@@ -15,6 +15,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from starlette.requests import Request
 
+from rondo.batches.batches import Batches
 from rondo.catalog.engine import Catalog
 from rondo.gateway.endpoint import Gateway
 from rondo.governance.model import Grant
@@ -40,6 +41,7 @@ class ControlPlane:
     records: RecordStore
     drain: Drain
     gateway: Gateway
+    batches: Batches
     knowledge_root: Path
     publish: Callable[[], Awaitable[None]]
     check_model: Callable[[ModelSpec], object]

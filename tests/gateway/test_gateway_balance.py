@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from gateway_tries import Stage, failing, never
-from rondo.errors import Unavailable, UpstreamError
+from rondo.errors import RateLimited, UpstreamError
 from rondo.gateway.deployments import Deployments, host_of
 from rondo.gateway.retry import Tries
 
@@ -93,7 +93,7 @@ async def test_when_all_are_left_alone_the_next_probe_is_told() -> None:
     model = stage.model("m", at=("a", "b"), retries=1)
     with pytest.raises(UpstreamError):
         await stage.ask(model)
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(RateLimited) as caught:
         await stage.ask(model)
     assert caught.value.retry_after == 20
 

@@ -226,6 +226,40 @@ async def test_a_turn_of_an_agent(open_table: Any, vendor: str, client: str, str
         assert heard.thinks
 
 
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("vendor", VENDORS)
+async def test_a_field_that_nobody_knows(open_table: Any, vendor: str, client: str) -> None:
+    """It arrives, or it is refused by its name; it is never lost on the way."""
+    table = open_table(vendor, client)
+    body = {**table.client.ask(PLAIN), "new_in_2027": {"x": 1}}
+    response = await table.send(Said("Good."), body, stream=False)
+    if vendor in ("openai", "azure") and client != "messages":
+        assert response.status_code == 200
+        assert table.house.upstream.last.json["new_in_2027"] == {"x": 1}
+    else:
+        assert response.status_code == 400
+        assert "`new_in_2027`" in response.json()["error"]["message"]
+        assert table.house.upstream.heard == []
+
+
+async def test_a_conversation_moves_to_another_vendor(open_table: Any) -> None:
+    """What Claude said goes on to OpenAI without the words that only Claude's clients have, on every wire."""
+    for client in TALKERS:
+        table = open_table("anthropic", client)
+        said = Said("Let me look.", thinking="Hm.", signature="c2ln", calls=(WEATHER,), stop="tool_calls")
+        body = table.client.ask(Asked((USER,), tools=LOOK))
+        answer = await table.ask(said, body, stream=True)
+        result = table.client.ask(Asked((("user", (Result(WEATHER[0], "14 C"),)),)))[table.client.conversation]
+        before = body[table.client.conversation]
+        again = {**body, table.client.conversation: [*before, *table.client.again(answer), *result]}
+        table = open_table("openai", client)
+        await table.ask(Said("It is 14 C."), again, stream=False)
+        said_before = ("assistant", ("Let me look.", Call(*WEATHER)))
+        assert table.heard.items == heard_of(Asked((USER, said_before, ("user", (Result(WEATHER[0], "14 C"),))))).items
+        sent = json.dumps(table.house.upstream.last.json)
+        assert not [word for word in ("thinking_blocks", "reasoning_content", "c2ln") if word in sent], client
+
+
 @pytest.mark.parametrize("client", ["chat", "completions"])
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_a_prompt(open_table: Any, vendor: str, client: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from gateway_tries import Stage, failing, never
 from rondo.errors import (
     InvalidRequest,
+    RateLimited,
     RondoError,
     Unavailable,
     UpstreamCut,
@@ -123,7 +124,7 @@ class TestRetryAfter:
         model = stage.model("m", failing(429, 30), "good", retries=0)
         with pytest.raises(UpstreamError):
             await stage.ask(model)
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(RateLimited) as caught:
             await stage.ask(model)
         assert caught.value.retry_after == 30
         assert stage.asked == ["m"]

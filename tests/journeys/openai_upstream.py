@@ -121,6 +121,6 @@ class UpstreamThread:
         """The models as tables of `rondo.toml`; the app `bot` stays with its own."""
         return "\n".join(
             f'[models.{name.removeprefix("gpt-")}]\nprovider = "openai"\nmodel = "{name}"\n'
-            f'base_url = "{self.upstream.url}"\ntimeout_s = 1\n{PRICE_TABLE}\n'
+            f'base_url = "{self.upstream.url}"\ntimeout_s = 1\nretries = 0\n{PRICE_TABLE}\n'
             for name in PLAYS
         )

@@ -6,8 +6,10 @@ It is no dependency of the tests: `pip install langchain-openai` to run them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
+import httpx2
 import pytest
 from pydantic import BaseModel, SecretStr
 
@@ -33,34 +35,35 @@ Chat = Callable[..., Any]
 
 @pytest.fixture
 async def chat(served: Running) -> AsyncIterator[Chat]:
-    """Makes chat models, and closes what they leave open."""
-    made: list[Any] = []
-
-    def make(model: str, **more: Any) -> Any:
-        url, key = f"{served.url}/v1", SecretStr(served.key)
-        made.append(langchain.ChatOpenAI(base_url=url, api_key=key, model=model, max_retries=0, timeout=20, **more))
-        return made[-1]
-
-    yield make
-    for model in made:
-        model.root_client.close()
-        await model.root_async_client.close()
+    """Makes chat models on connections that are closed in the end; its own it would share, and leave open."""
+    url, key = f"{served.url}/v1", SecretStr(served.key)
+    with httpx2.Client() as client:
+        async with httpx2.AsyncClient() as aclient:
+            yield partial(
+                langchain.ChatOpenAI,
+                base_url=url,
+                api_key=key,
+                max_retries=0,
+                timeout=20,
+                http_client=client,
+                http_async_client=aclient,
+            )
 
 
 def test_invoke(chat: Chat) -> None:
-    answer = chat("chat").invoke([("system", "Be kind."), ("human", "hello")])
+    answer = chat(model="chat").invoke([("system", "Be kind."), ("human", "hello")])
     assert answer.text == "olleh"
     assert answer.usage_metadata["total_tokens"] == 13
     assert answer.response_metadata["finish_reason"] == "stop"
 
 
 async def test_ainvoke_of_an_app(chat: Chat) -> None:
-    answer = await chat("bot").ainvoke("hello")
+    answer = await chat(model="bot").ainvoke("hello")
     assert answer.text == "You asked: hello"
 
 
 def test_stream(chat: Chat) -> None:
-    chunks = list(chat("chat", stream_usage=True).stream("hello"))
+    chunks = list(chat(model="chat", stream_usage=True).stream("hello"))
     whole = chunks[0]
     for chunk in chunks[1:]:
         whole += chunk
@@ -70,25 +73,25 @@ def test_stream(chat: Chat) -> None:
 
 
 async def test_astream(chat: Chat) -> None:
-    parts = [chunk.text async for chunk in chat("chat").astream("hello")]
+    parts = [chunk.text async for chunk in chat(model="chat").astream("hello")]
     assert "".join(parts) == "olleh"
 
 
 def test_tools(chat: Chat) -> None:
     """A turn of an agent: the call, its result, the answer."""
-    from langchain_core.messages import HumanMessage, ToolMessage
+    messages = pytest.importorskip("langchain_core.messages")
 
-    model = chat("tools").bind_tools([weather])
-    asked: list[Any] = [HumanMessage("How is Oslo?")]
+    model = chat(model="tools").bind_tools([weather])
+    asked: list[Any] = [messages.HumanMessage("How is Oslo?")]
     answer = model.invoke(asked)
     (call,) = answer.tool_calls
     assert (call["name"], call["args"]) == ("weather", {"city": "Oslo"})
-    asked += [answer, ToolMessage(weather(**call["args"]), tool_call_id=call["id"])]
+    asked += [answer, messages.ToolMessage(weather(**call["args"]), tool_call_id=call["id"])]
     assert model.invoke(asked).text == "It is 7 degrees in Oslo."
 
 
 def test_tools_streamed(chat: Chat) -> None:
-    chunks = list(chat("tools").bind_tools([weather]).stream("How is Oslo?"))
+    chunks = list(chat(model="tools").bind_tools([weather]).stream("How is Oslo?"))
     whole = chunks[0]
     for chunk in chunks[1:]:
         whole += chunk
@@ -96,13 +99,13 @@ def test_tools_streamed(chat: Chat) -> None:
 
 
 def test_structured_output(chat: Chat) -> None:
-    model = chat("structured").with_structured_output(Weather, method="json_schema")
+    model = chat(model="structured").with_structured_output(Weather, method="json_schema")
     assert model.invoke("How is Oslo?") == Weather(city="Oslo", degrees=7)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_responses(chat: Chat, stream: bool) -> None:
-    model = chat("chat", use_responses_api=True)
+    model = chat(model="chat", use_responses_api=True)
     if stream:
         assert "".join(chunk.text for chunk in model.stream("hello")) == "olleh"
     else:

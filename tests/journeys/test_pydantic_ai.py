@@ -31,27 +31,25 @@ Model = Callable[..., Any]
 
 @pytest.fixture
 async def by_openai(served: Running) -> AsyncIterator[Model]:
-    from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
-    from pydantic_ai.providers.openai import OpenAIProvider
-
+    models = pytest.importorskip("pydantic_ai.models.openai")
+    providers = pytest.importorskip("pydantic_ai.providers.openai")
     async with AsyncOpenAI(base_url=f"{served.url}/v1", api_key=served.key, max_retries=0, timeout=20) as client:
-        provider = OpenAIProvider(openai_client=client)
+        provider = providers.OpenAIProvider(openai_client=client)
 
         def make(model: str, *, responses: bool = False) -> Any:
-            return (OpenAIResponsesModel if responses else OpenAIChatModel)(model, provider=provider)
+            return (models.OpenAIResponsesModel if responses else models.OpenAIChatModel)(model, provider=provider)
 
         yield make
 
 
 @pytest.fixture
 async def by_anthropic(messages_served: Running) -> AsyncIterator[Model]:
-    from pydantic_ai.models.anthropic import AnthropicModel
-    from pydantic_ai.providers.anthropic import AnthropicProvider
-
+    models = pytest.importorskip("pydantic_ai.models.anthropic")
+    providers = pytest.importorskip("pydantic_ai.providers.anthropic")
     key = messages_served.key
     async with AsyncAnthropic(base_url=messages_served.url, api_key=key, max_retries=0, timeout=20) as client:
-        provider = AnthropicProvider(anthropic_client=client)
-        yield lambda model: AnthropicModel(model, provider=provider)
+        provider = providers.AnthropicProvider(anthropic_client=client)
+        yield lambda model: models.AnthropicModel(model, provider=provider)
 
 
 def weather(city: str) -> str:

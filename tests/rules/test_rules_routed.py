@@ -133,6 +133,7 @@ def api(house: House) -> httpx2.AsyncClient:
         knowledge_root=Path(),
         publish=nothing,
         check_model=nothing,
+        batches=nothing,
     )
     transport = httpx2.ASGITransport(api_app(control))
     headers = {"authorization": "Bearer rondo_sk_viewer"}

@@ -56,7 +56,8 @@ async def test_the_tables_are_all_there_is(live: Live) -> None:
         ("GET", "/readyz"),
         ("GET", "/metrics"),
     }
-    assert all(door.role is not None for door in DOORS)
+    # Files and batches are the gateway's in all but name: whoever may call it may use them.
+    assert all((door.role is None) is door.path.startswith(("/v1/files", "/v1/batches")) for door in DOORS)
 
 
 async def test_without_a_key_every_door_is_shut(live: Live) -> None:
@@ -98,11 +99,10 @@ async def test_a_key_without_a_role_cannot_sign_in(live: Live) -> None:
 async def test_a_role_opens_its_own_doors_only(live: Live, role: str) -> None:
     _, secret = await live.key(role, role=role)
     for door in DOORS:
-        assert door.role is not None
         if door.path == "/api/calls/tail":
             continue  # it waits
         response = await live.ask(door.method, example(door.path), key=secret)
-        shut = not Role(role).includes(door.role)
+        shut = door.role is not None and not Role(role).includes(door.role)
         assert (response.status_code == 403) is shut, (door.method, door.path)
         assert response.status_code != 401
         assert response.status_code < 500, (door.method, door.path, response.text)

@@ -12,8 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from rondo.api import (
     apps,
+    batches,
     calls,
     feedback,
+    files,
     keys,
     knowledge,
     limits,
@@ -46,6 +48,8 @@ DOORS: list[Door] = [
     *feedback.DOORS,
     *keys.DOORS,
     *limits.DOORS,
+    *files.DOORS,
+    *batches.DOORS,
     *openapi.DOORS,
 ]
 
@@ -60,8 +64,7 @@ def _route(control: ControlPlane, door: Door) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             grant = authenticate(control.gateway.plan, request.scope["headers"])
-            if door.role is not None:
-                require(grant, door.role)
+            require(grant, door.role)
             result = await door.handler(Asked(control, grant, request))
         except RondoError as error:
             return Response(error_body(error), status_of(error), media_type="application/json")

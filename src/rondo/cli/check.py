@@ -50,7 +50,7 @@ def command(ctx: click.Context, project: Path, wants_json: bool) -> None:
     else:
         for state, what, detail in findings:
             colour: output.Colour = {"ok": "green", "warning": "yellow", "wrong": "red"}[state]  # type: ignore[assignment]
-            said = output.one_line(detail).removeprefix(f"{what}: ")
+            said = output.one_line(detail).removeprefix(f"{FILE}: ").removeprefix(f"{what}: ")
             click.echo(f"{output.paint(state.ljust(7), colour)}  {what}: {said}")
     ctx.exit(2 if any(finding.state == "wrong" for finding in findings) else 0)
 
@@ -72,7 +72,9 @@ def findings_in(project: Path) -> Iterator[Finding]:
         yield Finding("wrong", FILE, str(error))
         return
     yield Finding(
-        "ok", FILE, f"the app {settings.app.name}, {len(settings.models)} models, {len(settings.goals)} goals"
+        "ok",
+        FILE,
+        f"the app {settings.app.name}, {_number(len(settings.models), 'model')}, {_number(len(settings.goals), 'goal')}",
     )
     for name, model in settings.models.items():
         yield _model(name, model, on_route=name in settings.app.route)
@@ -143,7 +145,7 @@ def _conduct(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Itera
 
 
 def _model(name: str, model: ModelSettings, *, on_route: bool) -> Finding:
-    from rondo.providers.registry import HOMELESS, LOCAL, SUMMARIES, has_key, key_variable
+    from rondo.providers.registry import HOMELESS, LOCAL, SUMMARIES, has_key, key_names, key_variable
 
     what = f"models.{name}"
     if model.provider not in SUMMARIES:
@@ -157,5 +159,10 @@ def _model(name: str, model: ModelSettings, *, on_route: bool) -> Finding:
     label = f"{model.provider}/{model.model}"
     if variable is not None and not has_key(model.provider, variable, environment):
         used = "on the route" if on_route else "not on the route"
-        return Finding("warning", what, f"{label} ({used}) needs {variable} in the server's environment; not set here.")
+        needed = key_names(model.provider, variable)
+        return Finding("warning", what, f"{label} ({used}) needs {needed} in the server's environment; not set here.")
     return Finding("ok", what, label)
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "why": "Tell the whole story of one answer.",
         "calls": "List, show, follow and export recorded calls.",
         "feedback": "Send and list judgements of answers.",
+        "batches": "List, show and cancel batches of requests.",
     },
     "Parts": {
         "prompts": "List, show and compare the stored versions of prompts.",

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from rondo.cache.answers import Answers
-from rondo.errors import Forbidden, RondoError, TooLarge, unexpected
+from rondo.errors import RondoError, TooLarge, unexpected
 from rondo.gateway.cached import Cache
 from rondo.gateway.doors import Doors, Visitor, preflight, refusal
 from rondo.gateway.keys import authenticate
@@ -23,6 +23,7 @@ from rondo.gateway.recall import Lookup, RecentCalls
 from rondo.gateway.reply import Headers, Reply, Send, Whole, send_reply
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Shadows
+from rondo.governance.admit import require_secret
 from rondo.governance.model import Grant
 from rondo.journal.append import Journal
 from rondo.limits.ledger import Ledger
@@ -157,8 +158,8 @@ class Gateway:
             return preflight
         plan = self.plan
         grant = authenticate(plan, headers)
-        if grant.kind == "feedback" and path != "/v1/feedback":
-            raise Forbidden("This key may only send feedback.", remedy="Use a secret key, on a server of yours.")
+        if path != "/v1/feedback":
+            require_secret(grant)
         return partial(self._doors.find(method, path), Visitor(plan, grant, headers, query))
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from rondo.errors import UpstreamError
+from rondo.errors import RondoError
 from rondo.gateway.attempt import read_reply
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
@@ -46,7 +46,7 @@ def errands(turn: Turn, tries: Tries) -> Ask:
 
         try:
             won = await tries.first((model,), send, side, total_timeout_s=TIMEOUT_S)
-        except UpstreamError as error:
+        except RondoError as error:
             turn.add_span("errand", name, since, error=error, path=path)
             raise
         won.release()

@@ -106,9 +106,15 @@ class Pipeline:
             if request.stream:
                 won = await self._open(turn, route) if local is None else None
                 opened = won.value if won is not None else ready(local or b"")
-                stream = AnswerStream(
-                    turn, wire, opened, won, ask=ask, lead=lead, keep=self._cache.keep, record=self._record
-                )
+                try:
+                    stream = AnswerStream(
+                        turn, wire, opened, won, ask=ask, lead=lead, keep=self._cache.keep, record=self._record
+                    )
+                except BaseException:
+                    opened.reply.close()
+                    if won is not None:
+                        won.abandoned()
+                    raise
                 return Streaming(turn, stream.parts())
             body = local if local is not None else await self._ask(turn, route)
             body = await self._guard(turn, route, body, ask, lead)

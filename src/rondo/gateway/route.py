@@ -291,12 +291,16 @@ class AlongRoute(Generic[T]):
         wait_s = candidates.wait_s(now)
         breaker = min((each.state.breaker for each in candidates.all), key=lambda each: each.wait_s(now))
         how_long = f"for {wait_s:.3g} s" if wait_s else "while one call probes it"
-        error = Unavailable(
+        message = (
             f"The model {candidates.model.spec.name!r} is left alone {how_long}: failures in a row: {breaker.failures},"
-            f" the last one: {breaker.last}.",
-            remedy="Try again then, or put another model behind it in the route.",
+            f" the last one: {breaker.last}."
         )
-        error.retry_after = max(1, ceil(wait_s))
+        remedy = "Try again then, or put another model behind it in the route."
+        retry_after = max(1, ceil(wait_s))
+        if breaker.last == "429":  # what a client of a busy provider understands, also while nobody asks it
+            return RateLimited(message, retry_after=retry_after, remedy=remedy)
+        error = Unavailable(message, remedy=remedy)
+        error.retry_after = retry_after
         return error
 
     def _skip(

@@ -180,10 +180,7 @@ def _is_text(request: ClientRequest) -> bool:
     """Whether every message is plain text, as nearly always: then there is nothing else to look for in them."""
     if not isinstance(request, ChatRequest) or not request.messages:
         return False
-    for message in request.messages:
-        if not isinstance(message.content, str):
-            return False
-    return True
+    return all(isinstance(message.content, str) for message in request.messages)
 
 
 def _media(messages: bytes) -> int:

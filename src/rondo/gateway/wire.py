@@ -110,6 +110,9 @@ class _StreamOptions(Struct):
     include_usage: bool | None = None
 
 
+_FOREIGN = b'"thinking_blocks"'
+"""What a client sends back of an answer by Claude, and a provider of OpenAI's dialect would refuse."""
+
 _fields = msgspec.json.Decoder(dict[str, Raw])
 _string = msgspec.json.Decoder(str)
 _optional_string = msgspec.json.Decoder(str | None)
@@ -131,6 +134,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         model=others[0] if others and "model" not in fields else read_field(fields, "model", _string),
         messages=read_field(fields, "messages", _messages),
         models=others,
+        extended=_FOREIGN in body,
     )
     if not request.messages:
         raise InvalidRequest("`messages` is empty.", remedy="Send at least one message.", param="messages")

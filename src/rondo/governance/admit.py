@@ -13,9 +13,11 @@ def digest(secret: str) -> str:
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def require(grant: Grant, needed: Role) -> None:
-    """Raises Forbidden unless the key has the role `needed` or a higher one."""
-    if grant.role is None or not grant.role.includes(needed):
+def require(grant: Grant, needed: Role | None) -> None:
+    """Raises Forbidden unless the key has the role `needed` or a higher one; None stands for any secret key."""
+    if needed is None:
+        require_secret(grant)
+    elif grant.role is None or not grant.role.includes(needed):
         has = f"has the role {grant.role.value!r}" if grant.role else "has no role"
         raise Forbidden(
             f"This needs the role {needed.value!r}; the key {grant.name!r} {has}.",
@@ -23,10 +25,15 @@ def require(grant: Grant, needed: Role) -> None:
         )
 
 
-def may_call(grant: Grant, app: str | None) -> None:
-    """Raises Forbidden unless the key may call `app`; None stands for a model called without an app."""
+def require_secret(grant: Grant) -> None:
+    """Raises Forbidden for a key that is meant to be seen in browsers."""
     if grant.kind != "secret":
         raise Forbidden("This key may only send feedback.", remedy="Use a secret key, on a server of yours.")
+
+
+def may_call(grant: Grant, app: str | None) -> None:
+    """Raises Forbidden unless the key may call `app`; None stands for a model called without an app."""
+    require_secret(grant)
     if grant.apps and app not in grant.apps:
         what = "models directly" if app is None else f"the app {app!r}"
         raise Forbidden(

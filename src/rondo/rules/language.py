@@ -367,11 +367,13 @@ def _nearest(path: Path, known: Known) -> str:
     """The closest fact, and where they are listed."""
     name = ".".join(path)
     meant = _close(name, known.facts)
+    if path[0] == "class" and len(path) > 1:
+        return f". It comes with a table `[classifiers.{path[1]}]`"
     if path[0] in known.open:
         return f': write `{path[0]}.NAME` or `{path[0]}["NAME"]`'
     if name.lower() in _CONSTANTS:
         return f": write `{name.lower()}`"
-    return f"{meant}. Allowed: {', '.join(known.names)}" if meant else f". Allowed: {', '.join(known.names)}"
+    return f"{meant or '.'} Allowed: {', '.join(known.names)}"
 
 
 def _close(name: str, allowed: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from rondo.api.app import api_app
-from rondo.catalog.engine import Catalog, open_catalog
+from rondo.catalog.engine import Catalog, open_catalog, sqlite_url
 from rondo.console.app import console_app
 from rondo.control import ControlPlane
 from rondo.gateway.endpoint import Receive, Scope
@@ -21,6 +21,7 @@ from rondo.gateway.reply import Send
 from rondo.governance import projects
 from rondo.governance.keys import ensure_admin
 from rondo.governance.model import DEFAULT_PROJECT
+from rondo.jobs.durable import Jobs
 from rondo.limits.change import refuse_without_redis, require_shared_ledger
 from rondo.limits.status import watch
 from rondo.providers.registry import Providers
@@ -32,9 +33,18 @@ from rondo.server.front import Front
 from rondo.server.ledger import open_ledger
 from rondo.server.lookup import lookup_in
 from rondo.server.plan_watch import PlanWatch
-from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, open_upstream, pseudonym_secret
+from rondo.server.wiring import (
+    catalog_url,
+    limits,
+    make_batches,
+    make_gateway,
+    open_journal,
+    open_upstream,
+    pseudonym_secret,
+)
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
+from rondo.settings.tables import BatchesSettings
 from rondo.store.duckdb import DuckDBStore
 from rondo.traces.drain import Drain
 
@@ -77,11 +87,14 @@ class Server:
         self.lookup = lookup_in(self.records, drain)
         gateway = make_gateway(plan, self.journal, gateway_settings, self.lookup, self.ledger)
         self.watch = PlanWatch(publisher, gateway)
+        self.jobs = Jobs(sqlite_url(data.jobs))
+        batches = read(project).batches if project is not None else BatchesSettings()
         self.control = ControlPlane(
             catalog=self.catalog,
             records=self.records,
             drain=drain,
             gateway=gateway,
+            batches=make_batches(data, self.catalog, self.jobs, gateway, batches),
             knowledge_root=data.knowledge,
             publish=self.watch.refresh,
             check_model=providers.make,
@@ -107,6 +120,7 @@ class Server:
         self._tasks = [
             asyncio.create_task(self.watch.run(self._ended)),
             asyncio.create_task(self.control.drain.run(self._ended)),
+            asyncio.create_task(self.control.batches.resume()),
             asyncio.create_task(
                 watch(self.ledger, lambda: self.control.gateway.plan.limits, self.control.alerts, self._ended)
             ),
@@ -117,6 +131,7 @@ class Server:
     async def close(self) -> None:
         """Drain what can be drained, and let go of everything. Requests must have ended."""
         self.control.stopping.set()
+        await self.jobs.close()
         self._ended.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.control.gateway.close()

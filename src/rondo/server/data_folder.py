@@ -9,6 +9,8 @@ DIR/catalog.db      what exists, who may (unless RONDO_CATALOG_URL names another
 DIR/records.duckdb  what happened
 DIR/journal/        what happened and is not yet in the record store
 DIR/knowledge/      index versions, each a directory named by its hash
+DIR/files/          what batches read, and their results
+DIR/jobs.db         which batches are under way
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ class DataFolder:
         self.journal = self.path / "journal"
         self.catalog = self.path / "catalog.db"
         self.records = self.path / "records.duckdb"
+        self.files = self.path / "files"
+        self.jobs = self.path / "jobs.db"
         self.control_socket = self.path / "control.sock"
         self._admin_key = self.path / "admin.key"
         self._server = self.path / "server.json"

@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable
 from rondo.gateway.endpoint import Gateway, Receive, Scope, is_gateways
 from rondo.gateway.reply import Send
 
+_API = ("/api/", "/v1/")
+"""What of /v1/ is not the gateway's is the API's: files and batches."""
+
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -30,7 +33,7 @@ class Front:
         path: str = scope["path"]
         if is_gateways(path):
             await self._gateway(scope, receive, send)
-        elif path.startswith("/api/") or path in ("/healthz", "/readyz", "/metrics"):
+        elif path.startswith(_API) or path in ("/healthz", "/readyz", "/metrics"):
             await self._api(scope, receive, send)
         else:
             await self._console(scope, receive, send)

@@ -6,21 +6,25 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from rondo.batches.batches import Batches
+from rondo.batches.folder import FileFolder
+from rondo.batches.runner import BatchLimits
 from rondo.cache.answers import Answers
 from rondo.cache.shared import connect
-from rondo.catalog.engine import sqlite_url
+from rondo.catalog.engine import Catalog, sqlite_url
 from rondo.errors import SettingsError
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
 from rondo.gateway.recall import Lookup
 from rondo.gateway.retry import Tries
+from rondo.jobs.durable import Jobs
 from rondo.journal.append import Journal
 from rondo.limits.ledger import Ledger
 from rondo.providers.upstream import Upstream
 from rondo.server.data_folder import DataFolder
 from rondo.settings.environment import environment, proxies
 from rondo.settings.project import read
-from rondo.settings.tables import GatewaySettings, JournalSettings
+from rondo.settings.tables import BatchesSettings, GatewaySettings, JournalSettings
 
 
 def limits(project: Path | None) -> tuple[JournalSettings, GatewaySettings]:
@@ -80,3 +84,16 @@ def open_journal(data: DataFolder, writer: str, settings: JournalSettings) -> Jo
         segment_bytes=settings.segment_mb << 20,
         min_free_bytes=settings.min_free_mb << 20,
     )
+
+
+def make_batches(
+    data: DataFolder, catalog: Catalog, jobs: Jobs, gateway: Gateway, settings: BatchesSettings
+) -> Batches:
+    """The batches of the control plane's process."""
+    limits = BatchLimits(
+        max_file_bytes=settings.max_file_mb << 20,
+        max_requests=settings.max_requests,
+        concurrent=settings.concurrent,
+        max_body_bytes=gateway.max_body_bytes,
+    )
+    return Batches(catalog, FileFolder(data.files), jobs, gateway, limits)
