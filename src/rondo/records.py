@@ -30,6 +30,10 @@ class Usage(Struct, frozen=True, kw_only=True):
     output: int = 0
     reasoning: int = 0
 
+    @property
+    def total(self) -> int:
+        return self.input + self.cache_read + self.cache_write + self.output + self.reasoning
+
 
 class Span(Struct, frozen=True, kw_only=True):
     """One step inside a call: a retrieval, a rendering, an attempt at a model.

@@ -39,13 +39,16 @@ def test_calls_list_sends_every_filter_that_is_set(ask: Run, door: Door) -> None
     with clock.at(1_795_256_551_000_000):
         result = ask(
             *("calls", "list", "--app", "bot", "--status", "ok", "--tag", "a=b", "--min-cost", "0.5", "--since", "24h"),
-            *("--handed-over", "--negative", "--limit", "1"),
+            *("--handed-over", "--negative", "--limit", "1", "--by-key", "key_1", "--arm", "live", "--cache", "exact"),
         )
     assert result.exit_code == 0, result.output
     assert door.query == {
         "app": "bot",
         "status": "ok",
         "tag": "a=b",
+        "key": "key_1",
+        "arm": "live",
+        "cache": "exact",
         "min_cost": "0.5",
         "since": "2026-11-20T10:22:31.000000Z",
         "handed_over": "true",
@@ -58,6 +61,14 @@ def test_calls_list_sends_every_filter_that_is_set(ask: Run, door: Door) -> None
     assert "unknown" in lines[1], "a cost that is not known is said to be"
     assert "Where is my \\x1b[31morder?" in lines[1]
     assert lines[-1] == "There are more: --before c1"
+    assert ask("calls", "list", "--arm", "dead").exit_code == 2
+
+
+def test_calls_list_marks_copies_and_cached_answers(ask: Run, door: Door) -> None:
+    copy, cached = {**CALL, "arm": "shadow"}, {**CALL, "arm": "live", "cache": "exact"}
+    door.answers["GET /api/calls"] = {"items": [copy, cached, {**CALL, "arm": "live", "cache": None}], "before": None}
+    said = ask("calls", "list").stdout.splitlines()[1:]
+    assert [("copy" in line, "cached" in line) for line in said] == [(True, False), (False, True), (False, False)]
 
 
 def test_json_is_the_answer_as_it_came(ask: Run, door: Door) -> None:

@@ -76,6 +76,15 @@ def test_set_sends_what_was_said_and_nothing_else(ask: Run, door: Door) -> None:
     assert "alert_at" not in door.body
 
 
+def test_set_warns_of_an_app_that_there_is_not(ask: Run, door: Door) -> None:
+    door.answers["POST /api/limits"] = LIMIT
+    door.answers["GET /api/apps"] = {"apps": [{"name": "support-bot"}]}
+    wrong = ask("limits", "set", "app:suport-bot", "--concurrent", "3")
+    assert wrong.exit_code == 0
+    assert "no app is called 'suport-bot' yet. Did you mean 'support-bot'?" in wrong.stderr
+    assert ask("limits", "set", "app:support-bot", "--concurrent", "3").stderr == ""
+
+
 def test_remove_names_any_scope(ask: Run, door: Door) -> None:
     door.answers["DELETE /api/limits/user:a/b"] = LIMIT
     assert ask("limits", "remove", "user:a/b").exit_code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.util import module_from_spec, spec_from_file_location
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ def test_init_makes_a_folder_that_checks(rondo: Run, project: Path) -> None:
     findings = json.loads(result.stdout)["findings"]
     assert {each["state"] for each in findings} == {"ok", "warning"}
     assert [each["what"] for each in findings if each["state"] == "warning"] == ["models.main"]
+
+
+def test_what_the_template_leaves_switched_off_can_be_switched_on(rondo: Run, project: Path) -> None:
+    toml = project / "rondo.toml"
+    on, _, off = toml.read_text().partition("# What follows is switched off.")
+    part = re.compile(r"^# (\[|[a-z_]+ = )", re.MULTILINE)
+    toml.write_text(on + part.sub(r"\1", off.partition("\n")[2]))
+    result = rondo("check")
+    assert result.exit_code == 0, result.output
+    assert "rules: 2, tried in order" in result.stdout
+    assert "guards: pii (redact), secrets (redact), injection (block)" in result.stdout
+    assert "[cache]\nttl_s" in toml.read_text()
 
 
 def test_init_leaves_a_full_folder_alone(rondo: Run, project: Path) -> None:
@@ -76,6 +89,15 @@ def test_check_says_what_is_wrong(rondo: Run, project: Path, old: str, new: str,
     release = rondo("release")
     assert release.exit_code == 2, "a folder that is not sound is not sent"
     assert says in release.stderr
+
+
+def test_check_names_a_place_once(rondo: Run, project: Path) -> None:
+    toml = project / "rondo.toml"
+    toml.write_text(toml.read_text() + '[models.rock]\nprovider = "bedrock"\nmodel = "m"\n[[guards]]\ncheck = "length"\n')
+    said = rondo("check").stdout
+    assert "wrong    guards[0].max_chars: is missing. Set how long." in said
+    assert "needs AWS_BEARER_TOKEN_BEDROCK (or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY)" in said
+    assert "4 models, 4 goals" in said
 
 
 def test_check_finds_a_broken_prompt(rondo: Run, project: Path) -> None:

@@ -57,6 +57,10 @@ async def test_promote_split_and_roll_back(live: Live, visitors: Visitors) -> No
         ("split", {"share.x": "5"}, "whole number"),
         ("split", {"share.1": "5"}, "stable"),
         ("split", {}, "candidate"),
+        ("shadow", {"share.1": "5"}, "answers these requests itself"),
+        ("shadow", {"share.2": "200"}, "share"),
+        ("shadow", {"share.9": "5"}, "no release 9"),
+        ("shadow", {"share.<script>": "5"}, "no model called"),
         ("rollback", {"to": "2"}, "never served"),
         ("rollback", {}, "no stable release before"),
     ],
@@ -71,6 +75,38 @@ async def test_a_refused_form_says_why(
     assert words in response.text
     assert "<script>" not in response.text.replace("<script src=", "")
     assert (await live.get("/api/apps/bot"))["shares"] == {"1": 100.0}
+
+
+async def test_requests_are_copied_and_no_more(live: Live, visitors: Visitors) -> None:
+    await live.release(prompt="# user\n{{ question }} Two.\n")
+    visitor = await visitors("approver")
+    form = await visitor.get("/releases/bot/shadow?release=2")
+    assert 'name="share.2"' in form
+    assert 'value="10"' in form
+    assert 'name="share.1"' not in form, "the stable release answers these requests itself"
+    assert 'name="share.parrot"' in form
+
+    sent = await visitor.post("/releases/bot/shadow", **{"share.2": "12.5", "share.parrot": "5", "reason": "a look"})
+    page = await visitor.get(sent.headers["location"])
+    assert "Requests are copied from now on." in page
+    assert "12.5 %" in page
+    assert "a look" in page
+    assert "nobody sees" in page
+    assert 'value="12.5"' in await visitor.get("/releases/bot/shadow")
+    app = live.server.control.gateway.plan.apps["default", "bot"]
+    assert [share for _, share in app.shadows] == [1250, 500]
+    assert not app.arms, "copies are no candidates"
+
+    ended = await visitor.post("/releases/bot/shadow", **{"share.2": "", "share.parrot": "0"})
+    assert "No requests are copied." in await visitor.get(ended.headers["location"])
+    assert not live.server.control.gateway.plan.apps["default", "bot"].shadows
+
+
+async def test_only_approvers_copy_requests(live: Live, visitors: Visitors) -> None:
+    developer = await visitors("developer")
+    assert "/releases/bot/shadow" not in await developer.get("/releases/bot")
+    await developer.get("/releases/bot/shadow", 403)
+    assert (await developer.post("/releases/bot/shadow", **{"share.parrot": "5"})).status_code == 403
 
 
 async def test_releases_are_shown_and_compared(live: Live, visitors: Visitors) -> None:

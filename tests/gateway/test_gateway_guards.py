@@ -350,3 +350,11 @@ async def test_a_guard_that_cannot_look_ends_the_stream() -> None:
     guarded = GuardedEvents(made, nobody, set())
     with pytest.raises(Unavailable, match="moderation"):
         await guarded.read(event({"content": "x" * 500}))
+
+
+@pytest.mark.parametrize("pieces", [True, 7, "x", {"a": 1}, ["x"], [None]])
+async def test_pieces_of_calls_that_are_none_end_the_answer(pieces: object) -> None:
+    guarded = GuardedEvents(guards(TOKENS), nobody, set())
+    event = msgspec.json.encode({"choices": [{"index": 0, "delta": {"tool_calls": pieces}, "finish_reason": None}]})
+    with pytest.raises(UpstreamCut):
+        await guarded.read(b"data: " + event + b"\n\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondo.errors import UpstreamCut
-from rondo.gateway.stream import StreamedAnswer, batches, split
+from rondo.gateway.stream import StreamedAnswer, _whole_events, batches, split
 from rondo.providers.dialect import completion_events
 
 EVENTS = completion_events(["Hello", " wörld", " 👋"], model="m", prompt_tokens=3)
@@ -25,6 +25,12 @@ async def cut_at(data: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
 @given(st.lists(st.integers(0, 10_000), max_size=12))
 async def test_any_packets_give_the_same_events(cuts: list[int]) -> None:
     assert [event async for batch in batches(cut_at(WHOLE, cuts)) for event in batch] == EVENTS
+
+
+@given(st.lists(st.sampled_from([b"\n", b"data: x", b":", b"y"])).map(b"".join))
+def test_lines_without_carriage_returns_are_split_as_all_others_are(data: bytes) -> None:
+    whole, rest = split(data)
+    assert (whole, rest) == (list(_whole_events(data)), data[sum(map(len, whole)) :])
 
 
 @given(st.binary(max_size=200))
@@ -67,6 +73,16 @@ def test_text_usage_and_finish_are_read() -> None:
 def event(delta: object, finish: str | None = None, index: int = 0) -> bytes:
     choice = {"index": index, "delta": delta, "finish_reason": finish}
     return b"data: " + msgspec.json.encode({"choices": [choice]}) + b"\n\n"
+
+
+def test_a_fragment_that_is_no_function_costs_only_itself() -> None:
+    """A list in the place of a function once ended the whole answer."""
+    answer = StreamedAnswer()
+    functions: list[object] = [[], None, {"name": "f", "arguments": "{}"}, "x"]
+    for function in functions:
+        answer.read(event({"tool_calls": [{"index": 0, "id": "a", "function": function}]}))
+    made = msgspec.json.decode(answer.output())["tool_calls"]
+    assert made == [{"type": "function", "id": "a", "function": {"name": "f", "arguments": "{}"}}]
 
 
 def test_tool_calls_are_put_together_from_their_fragments() -> None:

@@ -218,3 +218,22 @@ def test_any_stream_says_what_the_plain_answer_says(pieces: list[tuple[int, str]
         for one in event["choices"]:
             said[one["index"]] += one["text"]
     assert said == {one["index"]: one["text"] for one in plain["choices"]}
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"completion_tokens": 7, "total_tokens": 12}, None),
+        ({**USAGE, "prompt_tokens": "many"}, None),
+        ({**USAGE, "prompt_tokens_details": True, "cost": 0.1}, USAGE),
+        (
+            {**USAGE, "prompt_tokens_details": {"cached_tokens": 3, "audio_tokens": []}},
+            {**USAGE, "prompt_tokens_details": {"cached_tokens": 3}},
+        ),
+    ],
+)
+def test_usage_is_what_clients_can_read_or_nothing(usage: dict[str, Any], expected: Any) -> None:
+    data = json.dumps({"model": "served", "choices": [choice("x")], "usage": usage}).encode()
+    answer = json.loads(WIRE.answer(given(), data))
+    Completion.model_validate(answer)
+    assert answer["usage"] == expected

@@ -186,3 +186,9 @@ def test_any_body_is_read_or_refused(request: dict[str, Any]) -> None:
         assert [(m["role"], m["content"]) for m in inside] == [(m.role, m.content) for m in read.messages]
         for message in inside:
             assert message["role"] != "assistant" or {"content", "tool_calls", "refusal"} & message.keys()
+
+
+def test_an_item_that_is_nothing() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_responses(body(input=[{"role": "user", "content": "hello"}, {}]))
+    assert caught.value.param == "input[1]"

@@ -132,7 +132,7 @@ def test_the_explanation_stops_at_the_rule_that_fires() -> None:
             "column 1: there is no fact",
         ),
         ('[[rules]]\nwhen = "input.pii and"\nuse = "main"', "rules[0].when", "column 14: the end"),
-        ('[[rules]]\nwhen = "class.topic"\nuse = "main"', "rules[0].when", "there is no fact"),
+        ('[[rules]]\nwhen = "class.topic"\nuse = "main"', "rules[0].when", "comes with a table `[classifiers.topic]`"),
         ('[[rules]]\nwhen = "true"\nuse = []', "rules[0].use", "names no model"),
         (
             '[classifiers.t]\nexamples = "none.csv"',

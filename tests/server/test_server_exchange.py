@@ -234,3 +234,21 @@ async def test_stopping_lets_running_requests_finish(house: House) -> None:
     status, headers, _ = await client.reply()
     assert (status, headers["connection"]) == (200, "close")
     client.writer.close()
+
+
+async def test_a_large_body_is_read_only_from_who_may_send_it(house: House, port: int) -> None:
+    client = await connect(port)
+    head = request(b"x" * 200_000, key="rondo_sk_nobody")
+    client.writer.write(head[:1_000])  # and not a byte more
+    assert (await client.reply())[0] == 401
+    client.writer.close()
+
+
+async def test_a_large_body_is_answered(house: House, port: int) -> None:
+    client = await connect(port)
+    body = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "x" * 200_000}]}).encode()
+    client.writer.write(request(body))
+    assert (await client.reply())[0] == 200
+    client.writer.write(request())
+    assert (await client.reply())[0] == 200
+    client.writer.close()

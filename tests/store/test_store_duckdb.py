@@ -56,6 +56,30 @@ def test_every_field_comes_back(store: DuckDBStore) -> None:
     assert stored == [{**spans[0], "call_span_id": call.span_id}]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_large_batch_leaves_queries_their_threads(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    during = []
+    real = staging._load
+
+    def load(cursor: Any, *rest: Any) -> None:
+        during.append(cursor.execute("SELECT current_setting('threads')").fetchall()[0][0])
+        if fails:
+            raise duckdb.IOException("the disk is full")
+        real(cursor, *rest)
+
+    monkeypatch.setattr(staging, "_load", load)
+    batch = [entry(make_call()) for _ in range(500)]
+    if fails:
+        with pytest.raises(Unavailable):
+            store.insert("w", batch, after(500))
+    else:
+        store.insert("w", batch, after(500))
+    assert during == [1]
+    assert ask(store, "SELECT current_setting('threads')") == [(2,)]
+
+
 def test_a_batch_counts_once_however_often_it_comes(store: DuckDBStore) -> None:
     batch = [entry(make_call()) for _ in range(5)]
     for _ in range(3):

@@ -31,6 +31,14 @@ _FILTERS: list[tuple[str, dict[str, Any]]] = [
     ("session", {"help": "Only calls of this session."}),
     ("tag", {"help": "Only calls with this tag: KEY or KEY=VALUE."}),
     ("status", {"help": "Only `ok` or `error`, or one HTTP status."}),
+    (
+        "arm",
+        {"type": click.Choice(["live", "shadow"]), "help": "Only clients' calls, or only copies for a shadow."},
+    ),
+    (
+        "cache",
+        {"type": click.Choice(["exact", "semantic"]), "help": "Only answers that came from the cache, found this way."},
+    ),
     ("min-cost", {"type": float, "help": "Only calls that cost at least so many US dollars."}),
     ("max-cost", {"type": float, "help": "Only calls that cost at most so many US dollars."}),
     ("min-ms", {"type": float, "help": "Only calls that took at least so many milliseconds."}),
@@ -53,6 +61,8 @@ def filtered(run: F) -> F:
     run = click.option(
         "--handed-over/--answered", default=None, help="Only calls handed over to a person, or only the others."
     )(run)
+    # `--key` is what every command signs in with.
+    run = click.option("--by-key", "key_", metavar="ID", help="Only calls with this key, by its id.")(run)
     for name, settings in reversed(_FILTERS):
         run = click.option(f"--{name}", **settings)(run)
     return run
@@ -195,8 +205,11 @@ def release_of(call: output.Row) -> str:
 
 def _status(call: output.Row) -> str:
     if call["status"] < 400:
-        return "handed over" if call.get("handed_over") else "ok"
-    return f"{call['status']} {call.get('error_code') or ''}".strip()
+        outcome = "handed over" if call.get("handed_over") else "ok"
+    else:
+        outcome = f"{call['status']} {call.get('error_code') or ''}".strip()
+    marks = (("copy", call.get("arm") == "shadow"), ("cached", call.get("cache")))
+    return ", ".join([outcome, *(mark for mark, holds in marks if holds)])
 
 
 def _print_line(call: dict[str, Any]) -> None:

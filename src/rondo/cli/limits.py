@@ -10,6 +10,7 @@ from rondo.cli import output
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
 from rondo.cli.output import Column
+from rondo.settings.tables import nearest
 
 
 @click.group("limits")
@@ -82,6 +83,16 @@ async def set_(
     api.show(
         await api.post("/api/limits", wanted), lambda told: click.echo(f"limited {output.one_line(told['scope'])}")
     )
+    await _warn_of_unknown_app(api, scope)
+
+
+async def _warn_of_unknown_app(api: Api, scope: str) -> None:
+    """A limit may be there before its app. A misspelt one would hold for nobody, ever."""
+    kind, _, name = scope.partition(":")
+    if kind == "app" and name != "*":
+        known = {each["name"]: None for each in (await api.get("/api/apps"))["apps"]}
+        if name not in known:
+            click.echo(f"warning: no app is called {name!r} yet.{nearest(name, known)}", err=True)
 
 
 @command.command("remove")

@@ -202,7 +202,7 @@ def _brief(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={_brief(each)}" for name, each in value.items())
     if isinstance(value, list):
-        return "+".join(_brief(each) for each in value)
+        return " ".join(_brief(each) for each in value)
     text = str(value)
     return output.short(text) if len(text) == 64 and text.isalnum() else text
 

@@ -26,6 +26,8 @@ DONE = {
     "promoted": "The release serves everyone now.",
     "split": "The new shares hold.",
     "ended": "The split has ended; the stable release serves everyone.",
+    "copied": "Requests are copied from now on.",
+    "not-copied": "No requests are copied.",
     "rolled-back": "Traffic has gone back.",
     "unchanged": "Nothing had to change.",
     "feedback": "Thank you; the feedback is kept.",

@@ -2,7 +2,7 @@
 
 Text flows through the guards' windows (`guards/windows.py`), so an event may come out later, with more or less text,
 or not at all; events that no guard touches go on byte for byte. Tool calls are held until they are whole, and come as
-one event.
+one event. Fields that nobody knows are left out where guards redact or block: their pieces cannot be followed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from rondo.records import Verdict
 
 _event = msgspec.json.Decoder(dict[str, Any])
 _encode = msgspec.json.Encoder().encode
-_CHANNELS: dict[str, Role] = {"content": "assistant", "reasoning_content": "reasoning", "refusal": "assistant"}
+_CHANNELS: dict[str, Role] = {
+    "content": "assistant",
+    "reasoning_content": "reasoning",
+    "reasoning": "reasoning",
+    "refusal": "assistant",
+}
+_KNOWN = frozenset((*_CHANNELS, "role", "tool_calls", "thinking_blocks"))
 
 
 class Part(Struct, frozen=True):
@@ -138,6 +144,7 @@ class _Choice:
         self._flows: dict[str, Flow] = {}
         self._restorers: dict[str, Restorer] = {}
         self._tool_calls: dict[tuple[int, int], dict[str, Any]] = {}
+        self._function: dict[str, str] = {}
         self._holds_calls = bool(issued) or any(guard.placing is not None for guard in guards.output)
         self.finished = False
         self.said = False
@@ -156,13 +163,19 @@ class _Choice:
                 raise UpstreamCut(f"The provider streams `{channel}` that is no text, so no guard can look at it.")
         changed |= await self._thoughts(delta, said, shown)
         if self._holds_calls and delta.get("tool_calls"):
-            for fragment in delta["tool_calls"]:
-                if not isinstance(fragment, dict):
-                    raise UpstreamCut("The provider sent a piece of a tool call that is none.")
+            fragments = delta["tool_calls"]
+            if not isinstance(fragments, list) or not all(isinstance(fragment, dict) for fragment in fragments):
+                raise UpstreamCut("The provider sent a piece of a tool call that is none.")
+            for fragment in fragments:
                 add_fragment(self._tool_calls, self._index, fragment)
             for each in (said, shown):
                 each.pop("tool_calls", None)
             changed = True
+        if self._holds_calls:
+            for name in [name for name, value in delta.items() if value and name not in _KNOWN]:
+                self._function_call(name, delta[name])
+                del said[name], shown[name]
+                changed = True
         if finish is not None:
             self.finished = True
             changed |= await self._flush(said, shown)
@@ -205,7 +218,20 @@ class _Choice:
             said["tool_calls"], shown["tool_calls"] = await self._guarded_calls(calls)
             self._tool_calls = {}
             any_left = True
+        if self._function:
+            holder = {"tool_calls": [{"function": self._function}]}
+            for deltas, whole in zip((said, shown), await self._whole(holder), strict=True):
+                deltas["function_call"] = whole["tool_calls"][0]["function"]
+            self._function = {}
+            any_left = True
         return any_left
+
+    def _function_call(self, name: str, piece: Any) -> None:
+        """Put a call in the way of old together, which is held like any other."""
+        if name == "function_call" and isinstance(piece, dict):
+            for part, text in piece.items():
+                if isinstance(text, str):
+                    self._function[part] = self._function.get(part, "") + text
 
     def _flow(self, channel: str) -> Flow:
         if channel not in self._flows:

@@ -153,7 +153,9 @@ class Pipeline:
     async def _ask(self, turn: Turn, route: Sequence[ServedModel]) -> bytes:
         won: Won[tuple[bytes, Said]] = await self._first(turn, route, partial(whole_answer, turn, turn.chat))
         won.release()
-        body, turn.said = won.value
+        body, said = won.value
+        # What may be recorded of an answer until its guards have looked.
+        turn.said = said if not _is_guarded(turn) else Said(served_model=said.served_model, usage=said.usage)
         return body
 
     async def _open(self, turn: Turn, route: Sequence[ServedModel]) -> Won[Opened]:
@@ -189,11 +191,11 @@ class Pipeline:
             answer = await guard_answer(guards, body, ask, turn.issued, may_repair=bool(route) and turn.hit is None)
             turn.verdicts = [*turn.verdicts, *answer.verdicts]
             if answer.repair is not None:
-                answer = await self._repair(turn, route, answer, ask)
+                answer = await self._repair(turn, route, body, answer, ask)
             record, client = answer.record, answer.client
             # Tokens that this answer brought forth mean nothing to the next one who asks.
             may_keep = not answer.blocked and len(turn.issued) == issued
-        if record is not body or turn.hit is not None:
+        if record is not body or turn.hit is not None or _is_guarded(turn):
             turn.said = structs.replace(read_completion(record), usage=turn.said.usage)
         if lead is not None and may_keep:
             self._cache.keep(lead, turn, record)
@@ -201,16 +203,22 @@ class Pipeline:
             _abandon(lead)
         return client
 
-    async def _repair(self, turn: Turn, route: Sequence[ServedModel], answer: GuardedAnswer, ask: Ask) -> GuardedAnswer:
-        """Ask the model once to mend its answer; both tries count."""
+    async def _repair(
+        self, turn: Turn, route: Sequence[ServedModel], body: bytes, answer: GuardedAnswer, ask: Ask
+    ) -> GuardedAnswer:
+        """Ask the model once to mend its answer; both tries count. Not where that may cost more than is reserved."""
         assert turn.release is not None
         assert turn.release.guards is not None
         assert answer.repair is not None
-        _, first_cost = turn.bill()
-        turn.rendered = request_body.with_messages(turn.rendered, answer.repair)
-        body = await self._ask(turn, route)
-        turn.side_usd = first_cost or turn.side_usd
-        mended = await guard_answer(turn.release.guards, body, ask, turn.issued, may_repair=False)
+        guards, usage = turn.release.guards, turn.said.usage
+        turn.said = structs.replace(read_completion(answer.record), usage=usage)
+        before, turn.rendered = turn.rendered, request_body.with_messages(turn.rendered, answer.repair)
+        if not self._accounts.covers(turn, route):
+            turn.rendered = before
+        else:
+            turn.put_aside()
+            body = await self._ask(turn, route)
+        mended = await guard_answer(guards, body, ask, turn.issued, may_repair=False)
         turn.verdicts = [*turn.verdicts, *mended.verdicts]
         return mended
 
@@ -256,6 +264,12 @@ async def _billed(turn: Turn, send: Callable[[ServedModel], Awaitable[T]], model
     except BaseException:
         turn.may_have_cost = True
         raise
+
+
+def _is_guarded(turn: Turn) -> bool:
+    """Whether guards look at the answer."""
+    guards = turn.release.guards if turn.release is not None else None
+    return guards is not None and bool(guards.output)
 
 
 def _blocked(turn: Turn) -> bytes | None:

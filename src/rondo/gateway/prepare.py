@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rondo.errors import InvalidRequest
+from rondo.errors import InvalidRequest, RondoError
 from rondo.gateway import request_body
 from rondo.gateway.accounts import Accounts
 from rondo.gateway.choose import choose, choose_route
@@ -32,7 +32,12 @@ async def prepare(turn: Turn, accounts: Accounts, ask: Ask) -> Sequence[ServedMo
     """
     request = turn.chat
     if turn.release is None:  # a shadow comes with its own
-        chosen = choose_route(turn.plan, turn.grant, request.model, request.models, turn.unit)
+        try:
+            chosen = choose_route(turn.plan, turn.grant, request.model, request.models, turn.unit)
+        except RondoError:
+            if _is_an_apps(turn):  # whose guards will never look at it
+                turn.request = withheld(request)
+            raise
         if not isinstance(chosen, ServedRelease):
             return chosen
         turn.app = turn.plan.apps[turn.grant.project, request.model]
@@ -48,6 +53,11 @@ async def prepare(turn: Turn, accounts: Accounts, ask: Ask) -> Sequence[ServedMo
     retrieve(turn, release)
     render(turn, release)
     return route
+
+
+def _is_an_apps(turn: Turn) -> bool:
+    place = turn.grant.project, turn.request.model
+    return place in turn.plan.apps or place in turn.plan.faults
 
 
 def embedding_route(turn: Turn) -> Sequence[ServedModel]:

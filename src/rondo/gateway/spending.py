@@ -47,8 +47,11 @@ def worst_case(
     at: int,
     release: ServedRelease | None = None,
     rendered: bytes = b"",
+    answers: int = 1,
 ) -> Claim:
     """The most that the request can use, whichever of `models` answers; of an app, `rendered` are its messages.
+
+    `answers` is how often it may be asked for one.
 
     Raises InvalidRequest: for a bound that cannot be read, and for a model without a price where there is a budget.
     """
@@ -58,7 +61,7 @@ def worst_case(
     tokens, nano = 0, 0
     for model in models:
         completion = 0 if isinstance(request, EmbeddingsRequest) else _completion(request, model, release)
-        tries = 1 if model.spec.hedge_after_s is None else 2
+        tries = answers if model.spec.hedge_after_s is None else 2 * answers
         tokens = max(tokens, (prompt + completion) * tries)
         if matched.has_budget:
             for price in _prices(model):

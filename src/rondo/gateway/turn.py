@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from rondo import clock, ids
 from rondo.cache.model import Hit
@@ -67,7 +67,9 @@ class Turn:
         self.may_have_cost = False
         """Whether a try that came to nothing may be on a provider's bill."""
         self.side_usd = 0.0
-        """What guards and the cache have spent on models."""
+        """What guards and the cache have spent on models, and what an answer that had to be mended has cost."""
+        self.side_tokens = 0
+        """Tokens of an answer that had to be mended."""
         self.recorded: Call | None = None
         self.shadow_of: str | None = None if copied is None else copied.trace_id
         self._began = clock.monotonic()
@@ -131,6 +133,14 @@ class Turn:
         counted = usage_from(usage)
         price = self.model.price if self.model is not None else None
         return counted, None if price is None else cost_usd(counted, price) + self.side_usd
+
+    def put_aside(self) -> None:
+        """Another answer is asked for in the place of this one, which is paid all the same."""
+        usage, cost = self.bill()
+        self.side_usd = cost or self.side_usd
+        if usage is not None:
+            self.side_tokens += usage.total
+        self.said = structs.replace(self.said, usage=None)
 
     def call(
         self,

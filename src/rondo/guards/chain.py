@@ -143,7 +143,7 @@ async def run(
         if not looked.found:
             continue
         if guard.repair and may_repair and looked.complaint is not None:
-            outcome.complaint = looked.complaint
+            outcome.complaint = await _redacted(guards, looked.complaint, ask, stage, issued)
         elif guard.action == "redact":
             now = [
                 structs.replace(text, value=guard.redacted(text.value, found, issued)) if found else text
@@ -155,6 +155,19 @@ async def run(
             outcome.route = outcome.route or guard.use
     outcome.texts = [text.value for text in now]
     return outcome
+
+
+async def _redacted(guards: Sequence[Guard], complaint: str, ask: Ask, stage: Stage, issued: set[str]) -> str:
+    """A complaint quotes the answer, and stands in the record of the request that has it mended."""
+    for guard in guards:
+        if guard.action == "redact":
+            try:
+                looked = await guard.look((Text("assistant", complaint),), ask, stage)
+            except RondoError:
+                return WITHHELD
+            if looked.places:
+                complaint = guard.redacted(complaint, without_tokens(complaint, looked.places[0]), issued)
+    return complaint
 
 
 def counted(places: Iterable[Collection[Finding]]) -> dict[str, int]:
@@ -170,6 +183,12 @@ def without_tokens(text: str, findings: list[Finding]) -> list[Finding]:
     """Findings that are no part of what looks like a token: those are random letters, and stand for what was found."""
     if not findings or not (tokens := tokens_in(text)):
         return findings
-    return [
-        finding for finding in findings if not any(finding.start < end and start < finding.end for start, end in tokens)
-    ]
+    kept: list[Finding] = []
+    rest = iter(tokens)
+    token: tuple[int, int] | None = next(rest)
+    for finding in findings:  # both in order, and neither overlaps its own kind
+        while token is not None and token[1] <= finding.start:
+            token = next(rest, None)
+        if token is None or finding.end <= token[0]:
+            kept.append(finding)
+    return kept

@@ -88,7 +88,7 @@ class Patterns:
                 clusters[-1] = (first, max(until, end), min(best, number))
             else:
                 clusters.append((start, end, number))
-        at = _positions(text, data)
+        at = positions(text, data)
         return [Finding(self._patterns[number].kind, at(start), at(end)) for start, end, number in clusters]
 
     def _spans(self, data: bytes, number: int) -> list[tuple[int, int]]:
@@ -114,11 +114,19 @@ def _next_word(data: bytes, position: int) -> int:
     return position
 
 
-def _positions(text: str, data: bytes) -> Callable[[int], int]:
-    """From places in the bytes to places in the text."""
+def positions(text: str, data: bytes) -> Callable[[int], int]:
+    """From places in the bytes, asked for in order, to places in the text."""
     if len(data) == len(text):
         return lambda place: place
-    return lambda place: len(data[:place].decode("utf-8", "ignore"))
+    before = count = 0
+
+    def at(place: int) -> int:
+        nonlocal before, count
+        count += len(data[before:place].decode("utf-8", "ignore"))
+        before = place
+        return count
+
+    return at
 
 
 def _compile(expression: str) -> Any:

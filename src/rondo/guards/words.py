@@ -14,6 +14,7 @@ from typing import Any
 import re2
 
 from rondo.guards.model import NOTHING, Finding, Looked, Text, count
+from rondo.guards.patterns import positions
 
 _EDGE_BEFORE, _EDGE_AFTER = r"(?:^|[^\pL\pN_])", r"(?:$|[^\pL\pN_])"
 _GAP = r"[\s\pZ\x0b\x1c-\x1f\x{85}]+"
@@ -50,9 +51,8 @@ class Words:
                 merged[-1] = (merged[-1][0], max(merged[-1][1], end), merged[-1][2])
             else:
                 merged.append((start, end, kind))
-        if len(data) == len(text):
-            return [Finding(kind, start, end) for start, end, kind in merged]
-        return [Finding(kind, _chars(data, start), _chars(data, end)) for start, end, kind in merged]
+        at = positions(text, data)
+        return [Finding(kind, at(start), at(end)) for start, end, kind in merged]
 
 
 def compile_pattern(pattern: str) -> Any:
@@ -82,7 +82,7 @@ def _lists(words: Sequence[str]) -> list[Any]:
     """One expression for each kind of edge that words have."""
     by_edges: dict[tuple[bool, bool], list[str]] = {}
     for word in words:
-        for form in sorted({unicodedata.normalize(form, word) for form in ("NFC", "NFD")}):
+        for form in sorted({word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD"))}):
             parts = form.split()
             if parts:
                 edges = (_has_edge(parts[0][0]), _has_edge(parts[-1][-1]))
@@ -105,7 +105,3 @@ def _has_edge(char: str) -> bool:
     if not (char.isalnum() or char == "_" or unicodedata.combining(char)):
         return False
     return not unicodedata.name(char, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"))
-
-
-def _chars(data: bytes, place: int) -> int:
-    return len(data[:place].decode("utf-8", "ignore"))

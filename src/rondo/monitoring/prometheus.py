@@ -50,14 +50,14 @@ class _Metrics(Collector):
         yield from self._journal()
 
     def _calls(self) -> Iterator[Metric]:
-        labels = ["app", "release", "model", "status"]
+        labels = ["app", "release", "model", "status", "arm"]
         calls = CounterMetricFamily("rondo_calls", "Recorded calls.", labels=labels)
         tokens = CounterMetricFamily("rondo_tokens", "Tokens of recorded calls.", labels=labels)
         cost = CounterMetricFamily("rondo_cost_usd", "Known cost of recorded calls, US dollars.", labels=labels)
         unknown = CounterMetricFamily("rondo_cost_unknown_calls", "Recorded calls of unknown cost.", labels=labels)
         duration = HistogramMetricFamily("rondo_call_duration_seconds", "Duration of calls.", labels=labels)
         for row in self._store.query("metrics", {"project": self._project}):
-            values = [row["app"] or "", str(row["release"] or ""), row["model"] or "", str(row["status"])]
+            values = [row["app"] or "", str(row["release"] or ""), row["model"] or "", str(row["status"]), row["arm"]]
             calls.add_metric(values, row["calls"])
             tokens.add_metric(values, row["tokens"] or 0)
             cost.add_metric(values, row["cost_usd"] or 0.0)

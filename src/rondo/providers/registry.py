@@ -82,6 +82,12 @@ def key_variable(provider: str, *, base_url: str | None, api_key_env: str | None
     return api_key_env or (_KEYS.get(provider) if own_host else None)
 
 
+def key_names(provider: str, variable: str) -> str:
+    """The variable as people read it, beside what may stand in its place."""
+    pair = f" (or {bedrock.KEY_ID} with {bedrock.SECRET_KEY})"
+    return variable + (pair if provider == "bedrock" and variable == bedrock.BEARER else "")
+
+
 def has_key(provider: str, variable: str, secret: Callable[[str], str | None]) -> bool:
     """Whether the key is there; `bedrock` takes a pair of AWS keys in place of its own."""
     if secret(variable) is not None:

@@ -7,7 +7,7 @@ cannot be served as released (its index is gone, say) is left out with the reaso
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -114,39 +114,51 @@ class Publisher:
         if change is None or change.traffic.stable is None:
             return None
         traffic = change.traffic
-        assert traffic.stable is not None
-        served: dict[int, ServedRelease] = {}
-        shadows = {shadow.release for shadow in traffic.shadows if shadow.release is not None}
-        for number in {traffic.stable, *(arm.release for arm in traffic.arms), *shadows}:
-            key = (row.project, row.name, number)
-            served[number] = self._releases.get(key) or self._release(
-                connection, store.get_release(connection, row.project, row.name, number)
-            )
-            self._releases[key] = live[key] = served[number]
+        numbers = {traffic.stable, *(arm.release for arm in traffic.arms)}
+        served = {number: self._known(connection, row, number, live) for number in numbers}
+        stable = served[traffic.stable]
         return ServedApp(
             name=row.name,
-            stable=served[traffic.stable],
+            stable=stable,
             arms=tuple((served[number], places) for number, places in layout(traffic)),
             salt=traffic.salt,
-            shadows=self._shadows(connection, row, traffic, served),
+            shadows=tuple(self._shadows(connection, row, traffic, stable, live)),
         )
 
+    def _known(
+        self, connection: Connection, row: AppRow, number: int, live: dict[tuple[str, str, int], ServedRelease]
+    ) -> ServedRelease:
+        """The release, ready to serve: the last plan's, if it was in there."""
+        key = (row.project, row.name, number)
+        served = self._releases.get(key)
+        if served is None:
+            served = self._release(connection, store.get_release(connection, row.project, row.name, number))
+        self._releases[key] = live[key] = served
+        return served
+
     def _shadows(
-        self, connection: Connection, row: AppRow, traffic: Traffic, served: dict[int, ServedRelease]
-    ) -> tuple[tuple[ServedRelease, int], ...]:
-        """Releases, and the stable release with another model in the place of its route."""
-        found = []
+        self,
+        connection: Connection,
+        row: AppRow,
+        traffic: Traffic,
+        stable: ServedRelease,
+        live: dict[tuple[str, str, int], ServedRelease],
+    ) -> Iterator[tuple[ServedRelease, int]]:
+        """Releases, and the stable release with another model in the place of its route.
+
+        One that cannot be served is left out: what nobody sees must not take the app away from those who see it.
+        """
         for shadow in traffic.shadows:
-            if shadow.release is not None:
-                found.append((served[shadow.release], shadow.share_bp))
-                continue
-            model = store.get_model(connection, row.project, shadow.name)
-            if model is not None:  # it may have left the project since
-                spec = manifest.spec(model.name, model_settings(model.definition, model.name))
-                assert traffic.stable is not None
-                route = (self._served(row.project, spec),)
-                found.append((structs.replace(served[traffic.stable], route=route), shadow.share_bp))
-        return tuple(found)
+            try:
+                if shadow.release is not None:
+                    yield self._known(connection, row, shadow.release, live), shadow.share_bp
+                    continue
+                model = store.get_model(connection, row.project, shadow.name)
+                if model is not None:  # it may have left the project since
+                    spec = manifest.spec(model.name, model_settings(model.definition, model.name))
+                    yield structs.replace(stable, route=(self._served(row.project, spec),)), shadow.share_bp
+            except RondoError as error:
+                _log.error("the shadow %s of the app %s cannot be served: %s", shadow.name, row.name, error)
 
     def _release(self, connection: Connection, release: Release) -> ServedRelease:
         parts = release.manifest

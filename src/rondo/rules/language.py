@@ -367,7 +367,7 @@ def _nearest(path: Path, known: Known) -> str:
     """The closest fact, and where they are listed."""
     name = ".".join(path)
     meant = _close(name, known.facts)
-    if path[0] == "class" and len(path) > 1:
+    if path[0] == "class" and len(path) > 1 and "class" not in meant:
         return f". It comes with a table `[classifiers.{path[1]}]`"
     if path[0] in known.open:
         return f': write `{path[0]}.NAME` or `{path[0]}["NAME"]`'

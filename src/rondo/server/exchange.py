@@ -1,7 +1,7 @@
 """The short way from the socket to the gateway: uvicorn's protocol, without ASGI in between for the hot path.
 
-A POST to one of the gateway's paths, with its length known beforehand, goes straight from the parser to the gateway,
-and the reply straight to the transport. Everything else, and a request that comes before the last one is answered,
+A POST to one of the gateway's paths, with a length that is known beforehand and not large, goes straight from the
+parser to the gateway, and the reply straight to the transport. Everything else, and a request that comes before the last one is answered,
 takes uvicorn's own way.
 """
 
@@ -15,6 +15,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from rondo.gateway.endpoint import Gateway, is_gateways
 from rondo.gateway.reply import Parts, Reply, Whole
+
+_LONGEST_BODY = 1 << 16
+"""A longer one takes uvicorn's own way, on which the key is looked at before the body is read."""
 
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 
@@ -142,4 +145,4 @@ class GatewayProtocol(HttpToolsProtocol):
                 length = int(value)
             elif name == b"transfer-encoding":
                 return None
-        return path if 0 <= length <= self._gateway.max_body_bytes else None
+        return path if 0 <= length <= min(_LONGEST_BODY, self._gateway.max_body_bytes) else None

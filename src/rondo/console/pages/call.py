@@ -118,7 +118,16 @@ def _attributes(text: str) -> list[tuple[str, str]]:
     if not isinstance(found, dict):
         return [("attributes", text)]
     known = {name: value for name, value in found.items() if value is not None and value != ""}
-    return [(name, value if isinstance(value, str) else json.dumps(value)) for name, value in known.items()]
+    return [(name, _shown(value)) for name, value in known.items()]
+
+
+def _shown(value: object) -> str:
+    """A value on one line: what a rule looked at, say, as `input.words=8 input.pii=false`."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_shown(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(_shown(each) for each in value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 PAGES = [

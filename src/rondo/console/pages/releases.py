@@ -1,4 +1,4 @@
-"""Releases: what there is, who made it, what serves whom; and the three forms that move traffic.
+"""Releases: what there is, who made it, what serves whom; and the forms that move traffic.
 
 Each form is a page of its own that says what will happen before it does.
 """

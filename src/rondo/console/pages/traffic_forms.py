@@ -1,4 +1,4 @@
-"""The forms that move traffic: promote, split, roll back. An approver confirms on a page that shows what changes.
+"""The forms that move traffic: promote, split, shadow, roll back. An approver confirms on a page that shows what changes.
 
 A form that is refused comes back with what was entered, and with what is wrong.
 """
@@ -16,7 +16,7 @@ from rondo.gateway.wire import status_of
 from rondo.governance.model import Role
 from rondo.monitoring.overview import shares
 from rondo.releases import store, traffic
-from rondo.releases.model import Release, TrafficChange
+from rondo.releases.model import ModelRow, Release, TrafficChange
 from rondo.releases.state import NOTHING, Traffic
 
 _CHOICES = 20
@@ -47,8 +47,7 @@ async def split_form(visit: Visit) -> Response:
 async def split(visit: Visit) -> Response:
     sent = await visit.form()
     app = visit.path("app")
-    wanted = {name.removeprefix("share."): value.strip() for name, value in sent.items() if name.startswith("share.")}
-    percents = {number: value for number, value in wanted.items() if value.strip("0.")}
+    percents = _percents(sent)
 
     def work() -> TrafficChange:
         given: dict[int, object] = {whole_number(number, "share"): value for number, value in percents.items()}
@@ -57,6 +56,29 @@ async def split(visit: Visit) -> Response:
         )
 
     return await _do(visit, "split", sent, work, "split")
+
+
+async def shadow_form(visit: Visit) -> Response:
+    return await _form(visit, "shadow", {"release": visit.query("release") or ""})
+
+
+async def shadow(visit: Visit) -> Response:
+    sent = await visit.form()
+    app = visit.path("app")
+    percents = _percents(sent)
+
+    def work() -> TrafficChange:
+        return traffic.shadow(
+            visit.control.catalog, visit.project, app, percents, actor=visit.actor, reason=sent.get("reason", "")
+        )
+
+    return await _do(visit, "shadow", sent, work, "copied" if percents else "not-copied")
+
+
+def _percents(sent: dict[str, str]) -> dict[str, str]:
+    """By release or model what was entered for it; nothing, and nought, are no share."""
+    wanted = {name.removeprefix("share."): value.strip() for name, value in sent.items() if name.startswith("share.")}
+    return {name: value for name, value in wanted.items() if value.strip("0.")}
 
 
 async def rollback_form(visit: Visit) -> Response:
@@ -87,13 +109,13 @@ async def _do(visit: Visit, action: str, sent: dict[str, str], work: Any, done: 
 async def _form(visit: Visit, action: str, sent: dict[str, str], error: RondoError | None = None) -> Response:
     app = visit.path("app")
 
-    def read(connection: Connection) -> tuple[Traffic, list[Release]]:
+    def read(connection: Connection) -> tuple[Traffic, list[Release], list[ModelRow]]:
         store.get_app(connection, visit.project, app)
         change = store.current_traffic(connection, visit.project, app)
         releases = store.list_releases(connection, visit.project, app, limit=_CHOICES)
-        return (change.traffic if change else NOTHING), releases
+        return (change.traffic if change else NOTHING), releases, store.list_models(connection, visit.project)
 
-    now, releases = await visit.control.read(read)
+    now, releases, models = await visit.control.read(read)
     return visit.page(
         f"{action}.html",
         status=status_of(error) if error else 200,
@@ -101,7 +123,9 @@ async def _form(visit: Visit, action: str, sent: dict[str, str], error: RondoErr
         traffic=now,
         shares=shares(now),
         releases=releases,
+        models=models,
         arms={arm.release: arm.share_bp for arm in now.arms},
+        shadows={each.name: each.share_bp for each in now.shadows},
         sent=sent,
         error=error,
     )
@@ -112,6 +136,8 @@ PAGES = [
     Page("POST", "/releases/{app}/promote", Role.APPROVER, promote),
     Page("GET", "/releases/{app}/split", Role.APPROVER, split_form),
     Page("POST", "/releases/{app}/split", Role.APPROVER, split),
+    Page("GET", "/releases/{app}/shadow", Role.APPROVER, shadow_form),
+    Page("POST", "/releases/{app}/shadow", Role.APPROVER, shadow),
     Page("GET", "/releases/{app}/rollback", Role.APPROVER, rollback_form),
     Page("POST", "/releases/{app}/rollback", Role.APPROVER, rollback),
 ]

@@ -195,7 +195,12 @@ def _usage(usage: dict[str, Any] | None) -> dict[str, Any] | None:
     """As the provider gave it, without details that are none; None where it lacks what clients insist on."""
     if usage is None or not all(isinstance(usage.get(name), int) for name in _COUNTS):
         return None
-    return {name: value for name, value in usage.items() if name in _COUNTS or isinstance(value, dict)}
+    details = {
+        name: {part: count for part, count in value.items() if isinstance(count, int)}
+        for name, value in usage.items()
+        if isinstance(value, dict)
+    }
+    return {**{name: usage[name] for name in _COUNTS}, **details}
 
 
 def _choice(choice: Choice, said: Said, prefix: str, *, start: int = 0) -> dict[str, Any]:

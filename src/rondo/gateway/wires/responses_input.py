@@ -194,6 +194,13 @@ def read_input(raw: Raw) -> list[InputItem]:
         raise InvalidRequest("`input` is empty.", remedy="Send a text, or a list of items.", param="input")
     if isinstance(given, str):
         return [InputItem(type="message", role="user", content=raw)]
+    for place, item in enumerate(given):
+        if item.kind == "item_reference" and item.id is None:
+            raise InvalidRequest(
+                f"`input[{place}]` has neither `type` nor `role` nor `id`.",
+                remedy='Send {"role": "user", "content": "…"}, or an item as an answer had it.',
+                param=f"input[{place}]",
+            )
     return list(given)
 
 

@@ -1,6 +1,6 @@
--- Counters over all calls of a project, for Prometheus: a row per app, release, model and status.
+-- Counters over all calls of a project, for Prometheus: a row per app, release, model, status and arm.
 -- Parameters: project. `le_N`: calls that took at most N milliseconds.
-SELECT app, "release", model, status,
+SELECT app, "release", model, status, coalesce(arm, 'live') AS arm,
     count(*) AS calls,
     sum(tokens)::BIGINT AS tokens,
     sum(cost_usd) AS cost_usd,
@@ -19,5 +19,5 @@ SELECT app, "release", model, status,
     count(*) FILTER (WHERE duration_ms <= 30000) AS le_30000
 FROM calls
 WHERE project = $project
-GROUP BY app, "release", model, status
+GROUP BY app, "release", model, status, coalesce(arm, 'live')
 ORDER BY ALL

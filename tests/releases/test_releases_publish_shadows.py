@@ -1,0 +1,72 @@
+"""Plans with candidates that nobody sees: what is wrong with one is never the app's fault."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from release_projects import TOML, project_files
+from rondo.catalog.engine import Catalog
+from rondo.governance import projects
+from rondo.providers.registry import Providers
+from rondo.providers.upstream import Upstream
+from rondo.releases import traffic
+from rondo.releases.freeze import freeze
+from rondo.releases.model import Bundle
+from rondo.releases.publish import Publisher
+
+
+@pytest.fixture
+def publisher(catalog: Catalog, tmp_path: Path) -> Publisher:
+    """Releases 1, which serves, and 2, with an index of its own."""
+    projects.create(catalog, "p", actor="tests")
+    files = project_files()
+    first = freeze(catalog, tmp_path, "p", Bundle(files), actor="tests")
+    changed = {**files, "docs/returns.md": b"# Returns\n\nYou may return a bike within a year.\n"}
+    second = freeze(catalog, tmp_path, "p", Bundle(changed), actor="tests")
+    assert first.knowledge is not None
+    assert second.knowledge is not None
+    assert first.knowledge.version != second.knowledge.version
+    return Publisher(catalog, tmp_path, Providers(Upstream(), secret=lambda name: "x"), secret=bytes)
+
+
+def lose_index(root: Path) -> None:
+    """Lose the index of release 2, which is the newer one."""
+    folders = sorted((each for each in root.rglob("*") if each.is_dir()), key=lambda each: each.stat().st_mtime_ns)
+    assert len(folders) >= 2
+    shutil.rmtree(folders[-1])
+
+
+def test_a_shadow_is_served_beside_the_app(catalog: Catalog, publisher: Publisher) -> None:
+    traffic.shadow(catalog, "p", "bot", {"2": 50, "main": 10}, actor="tests")
+    app = publisher.plan().apps["p", "bot"]
+    assert [(release.number, share) for release, share in app.shadows] == [(2, 5_000), (1, 1_000)]
+    assert [model.spec.name for model in app.shadows[1][0].route] == ["main"]
+    assert app.stable.number == 1
+
+
+def test_a_shadow_that_cannot_be_served_takes_nothing_from_the_app(
+    catalog: Catalog, publisher: Publisher, tmp_path: Path
+) -> None:
+    lose_index(tmp_path)
+    traffic.shadow(catalog, "p", "bot", {"2": 50, "main": 10}, actor="tests")
+    plan = publisher.plan()
+    assert not plan.faults
+    assert [(release.number, share) for release, share in plan.apps["p", "bot"].shadows] == [(1, 1_000)]
+
+
+def test_an_arm_that_cannot_be_served_is_told(catalog: Catalog, publisher: Publisher, tmp_path: Path) -> None:
+    lose_index(tmp_path)
+    traffic.split(catalog, "p", "bot", {2: 5}, actor="tests")
+    assert ("p", "bot") in publisher.plan().faults
+
+
+def test_the_stable_release_may_stand_between_arms(catalog: Catalog, publisher: Publisher, tmp_path: Path) -> None:
+    files = project_files(toml=TOML.replace("seed = 1", "seed = 3"))
+    freeze(catalog, tmp_path, "p", Bundle(files), actor="tests")
+    traffic.split(catalog, "p", "bot", {2: 20, 3: 20}, actor="tests")
+    traffic.split(catalog, "p", "bot", {2: 5, 3: 20}, actor="tests")
+    app = publisher.plan().apps["p", "bot"]
+    assert [(release.number, places) for release, places in app.arms] == [(2, 500), (1, 1_500), (3, 2_000)]
