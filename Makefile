@@ -29,13 +29,13 @@ lint: $(VENV)/.ready          ## style, types, layers, docs
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/docs_cli.py --check
 	$(BIN)/python scripts/docs_api.py --check
-	$(BIN)/python scripts/docs_api.py --check
+	$(BIN)/python scripts/docs_openapi.py --check
 	$(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 docs: $(VENV)/.ready          ## the generated reference pages, and the site
 	$(BIN)/python scripts/docs_cli.py
 	$(BIN)/python scripts/docs_api.py
-	$(BIN)/python scripts/docs_api.py
+	$(BIN)/python scripts/docs_openapi.py
 	$(BIN)/mkdocs build --strict --site-dir build/site
 
 build/docs:                   # real documents for the knowledge benchmark

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib.util import module_from_spec, spec_from_file_location
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,9 @@ def test_check_says_what_is_wrong(rondo: Run, project: Path, old: str, new: str,
 
 def test_check_names_a_place_once(rondo: Run, project: Path) -> None:
     toml = project / "rondo.toml"
-    toml.write_text(toml.read_text() + '[models.rock]\nprovider = "bedrock"\nmodel = "m"\n[[guards]]\ncheck = "length"\n')
+    toml.write_text(
+        toml.read_text() + '[models.rock]\nprovider = "bedrock"\nmodel = "m"\n[[guards]]\ncheck = "length"\n'
+    )
     said = rondo("check").stdout
     assert "wrong    guards[0].max_chars: is missing. Set how long." in said
     assert "needs AWS_BEARER_TOKEN_BEDROCK (or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY)" in said

@@ -126,6 +126,13 @@ def test_why_tells_the_whole_story(ask: Run, door: Door) -> None:
     assert len(result.stdout.splitlines()) < 60
 
 
+def test_why_tells_what_a_rule_looked_at(ask: Run, door: Door) -> None:
+    saw = {"use": ["cheap", "main"], "why": {"input.words": 3, "input.language": "de"}}
+    step = span("rule", "input.words <= 3", attributes=json.dumps(saw))
+    door.answers[f"GET /api/why/{TRACE}"] = story(call(spans=[step]))
+    assert "use cheap main, why input.words=3 input.language=de" in ask("why", TRACE).stdout
+
+
 def test_why_in_full_leaves_nothing_out(ask: Run, door: Door) -> None:
     door.answers[f"GET /api/why/{TRACE}"] = story(call())
     told = ask("why", TRACE, "--full").stdout

@@ -1,4 +1,4 @@
-"""What must hold even where several things go wrong at once: nothing unguarded is written, and no money goes uncounted."""
+"""What must hold where several things go wrong at once: nothing unguarded is written, no money goes uncounted."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_what_an_app_refuses_before_its_guards_look_is_not_written(house: 
     ("delta", "left"),
     [
         ({"reasoning": f"They wrote {EMAIL}, so"}, b"They wrote [EMAIL]"),
-        ({"function_call": {"name": "mail", "arguments": f'{{"to":"{EMAIL}"}}'}}, rb'{\"to\":\"[EMAIL]\"}'),
+        ({"function_call": {"name": "mail", "arguments": f'{{"to":"{EMAIL}"}}'}}, rb"{\"to\":\"[EMAIL]\"}"),
         ({"reasoning_details": [{"type": "reasoning.text", "text": f"They wrote {EMAIL}, so"}]}, b""),
         ({"audio": {"id": "a", "transcript": f"Write to {EMAIL}, please"}}, b""),
     ],
@@ -202,3 +202,25 @@ async def test_what_a_guard_says_of_an_answer_is_redacted_before_it_is_written(h
     assert (await house.chat("guarded")).status_code == 200
     assert "[EMAIL]" in house.call.rendered
     assert EMAIL.encode() not in on_disk(house.folder)
+
+
+async def test_a_blocked_request_is_copied_to_nobody(house: House) -> None:
+    """The candidate may have other guards."""
+    serve(house, {"check": "pii", "action": "block", "answer": "No addresses, please."})
+    app = house.gateway.plan.apps["p", "guarded"]
+    bare = structs.replace(app.stable, number=2, guards=None)
+    apps = {**house.gateway.plan.apps, ("p", "guarded"): structs.replace(app, shadows=((bare, 10_000),))}
+    house.gateway.plan = structs.replace(house.gateway.plan, apps=apps)
+    await house.chat("guarded", messages=[{"role": "user", "content": f"I am {EMAIL}"}])
+    assert house.gateway.shadows.under_way == 0
+    await house.chat("guarded")
+    await until(lambda: len(house.calls) == 3)
+    assert all(EMAIL.encode() not in heard.body for heard in house.upstream.heard)
+
+
+async def test_a_long_request_is_guarded_like_a_short_one(house: House) -> None:
+    serve(house, REDACT)
+    content = f"I am {EMAIL}. " + "word " * 20_000 + f"Write to {EMAIL}!"
+    await house.chat("guarded", messages=[{"role": "user", "content": content}])
+    assert house.upstream.last.json["messages"][-1]["content"] == "Q: " + content.replace(EMAIL, "[EMAIL]")
+    assert house.call.guards[0].found == {"email": 2}

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from guarding import HAND_OVER, guards, over
 from rondo.errors import Unavailable
-from rondo.guards.chain import WITHHELD
-from rondo.guards.model import Text
+from rondo.guards.chain import WITHHELD, without_tokens
+from rondo.guards.model import Finding, Text
+from rondo.guards.pseudonyms import tokens_in
 from rondo.guards.texts import MOST_DEPTH, Slots, TooDeep
 
 REDACT: dict[str, Any] = {"check": "pii", "action": "redact"}
@@ -156,3 +157,16 @@ def test_what_is_nested_too_deep_is_refused() -> None:
         value = [value]
     with pytest.raises(TooDeep):
         Slots().add([value], 0, "user")
+
+
+TOKEN = "<EMAIL:N4LYH4COLLVMXDDCWSDESOEVQDLQ5WTOJHIQ>"
+
+
+@given(st.lists(st.sampled_from([TOKEN, TOKEN[:20], "anna@shop.example", " ", "x"]), max_size=8), st.data())
+def test_findings_in_tokens_are_none(parts: list[str], data: st.DataObject) -> None:
+    text = "".join(parts)
+    edges = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=12)))
+    findings = [Finding("email", start, end) for start, end in zip(edges[::2], edges[1::2], strict=False)]
+    tokens = list(tokens_in(text))
+    outside = [each for each in findings if not any(each.start < end and start < each.end for start, end in tokens)]
+    assert without_tokens(text, findings) == outside

@@ -230,6 +230,8 @@ def test_shadows_count_for_nothing_but_themselves(store: DuckDBStore) -> None:
     assert store.query("goal_metrics", {**window, "app": "a", "release": None})[0]["calls.count"] == 1
     series = store.query("traffic_series", {**window, "bucket_us": 1_000_000, "app": None})
     assert [row["calls"] for row in series] == [1]
+    counted = [(row["arm"], row["calls"], row["cost_usd"]) for row in store.query("metrics", {"project": "p"})]
+    assert sorted(counted) == [("live", 1, 0.5), ("shadow", 1, 8.0)]
 
 
 def test_a_trace_of_several_calls_counts_its_feedback_once(store: DuckDBStore) -> None:

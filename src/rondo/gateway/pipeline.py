@@ -237,7 +237,7 @@ class Pipeline:
         await self._journal.write(Kind.CALL, to_json(call))
         if self.on_record is not None:
             self.on_record(call)
-        if turn.app is not None and turn.app.shadows and error is None and not client_closed:
+        if turn.app is not None and turn.app.shadows and error is None and not client_closed and turn.blocked is None:
             self._copy(turn, turn.app)
         return call
 

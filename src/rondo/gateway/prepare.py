@@ -6,7 +6,9 @@ prompt.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -19,6 +21,7 @@ from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.routed import routed
 from rondo.gateway.turn import Turn
 from rondo.gateway.wire import ChatRequest
+from rondo.guards.chain import LARGE
 from rondo.guards.model import Ask
 from rondo.rules.chain import Decision
 
@@ -91,7 +94,9 @@ async def _rule(
     """The models of the first rule that holds for the request as it came. A guard's route goes before any rule."""
     since = turn.elapsed_ms()
     left = await accounts.budget_left(turn) if release.rules.asks(("budget",)) else None
-    found = routed(release, request, lambda: left)
+    decide = partial(routed, release, request, lambda: left)
+    large = sum(map(len, request.fields.values())) > LARGE
+    found = await asyncio.to_thread(decide) if large else decide()  # others are not to wait for a long one's facts
     if found.decision is None or route is not release.route:
         return route
     _note(turn, found.decision, since)

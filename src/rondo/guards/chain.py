@@ -7,8 +7,11 @@ flags.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from msgspec import Struct, structs
 
@@ -20,6 +23,11 @@ from rondo.records import Verdict
 
 WITHHELD = "[WITHHELD]"
 """In the place of text that could not be looked at."""
+
+LARGE = 1 << 16
+"""Characters that are looked at beside the event loop: dense findings take some milliseconds for each thousand."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger("rondo.guards")
 
@@ -45,7 +53,7 @@ class Guard(Struct, frozen=True, kw_only=True):
         """What the check says. Raises Unavailable where it cannot, unless the guard only flags."""
         try:
             if self.check is not None:
-                return self.check.look(texts)
+                return await aside(texts, partial(self.check.look, texts))
             assert self.asking is not None
             return await self.asking.ask(texts, ask)
         except RondoError as error:
@@ -145,16 +153,27 @@ async def run(
         if guard.repair and may_repair and looked.complaint is not None:
             outcome.complaint = await _redacted(guards, looked.complaint, ask, stage, issued)
         elif guard.action == "redact":
-            now = [
-                structs.replace(text, value=guard.redacted(text.value, found, issued)) if found else text
-                for text, found in zip(now, places, strict=True)
-            ]
+            now = await aside(now, partial(_redact, guard, now, places, issued))
         elif guard.action == "block":
             outcome.blocked = guard.answer
         elif guard.action == "route":
             outcome.route = outcome.route or guard.use
     outcome.texts = [text.value for text in now]
     return outcome
+
+
+async def aside(texts: Sequence[Text], work: Callable[[], T]) -> T:
+    """The result of `work` on these texts: beside the event loop where they are so long that others would wait."""
+    if sum(len(text.value) for text in texts) > LARGE:
+        return await asyncio.to_thread(work)
+    return work()
+
+
+def _redact(guard: Guard, texts: Sequence[Text], places: Sequence[list[Finding]], issued: set[str]) -> list[Text]:
+    return [
+        structs.replace(text, value=guard.redacted(text.value, found, issued)) if found else text
+        for text, found in zip(texts, places, strict=True)
+    ]
 
 
 async def _redacted(guards: Sequence[Guard], complaint: str, ask: Ask, stage: Stage, issued: set[str]) -> str:

@@ -114,6 +114,7 @@ class Publisher:
         if change is None or change.traffic.stable is None:
             return None
         traffic = change.traffic
+        assert traffic.stable is not None
         numbers = {traffic.stable, *(arm.release for arm in traffic.arms)}
         served = {number: self._known(connection, row, number, live) for number in numbers}
         stable = served[traffic.stable]

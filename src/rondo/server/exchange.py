@@ -1,8 +1,8 @@
 """The short way from the socket to the gateway: uvicorn's protocol, without ASGI in between for the hot path.
 
 A POST to one of the gateway's paths, with a length that is known beforehand and not large, goes straight from the
-parser to the gateway, and the reply straight to the transport. Everything else, and a request that comes before the last one is answered,
-takes uvicorn's own way.
+parser to the gateway, and the reply straight to the transport. Everything else, and a request that comes before the
+last one is answered, takes uvicorn's own way.
 """
 
 from __future__ import annotations
