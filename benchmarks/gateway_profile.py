@@ -22,7 +22,7 @@ import load
 import processes
 import subjects
 
-_ROOMS = ("uvicorn", "aiohttp", "httptools", "asyncio", "uvloop", "msgspec", "sqlalchemy", "starlette")
+_ROOMS = ("uvicorn", "httptools", "asyncio", "uvloop", "msgspec", "sqlalchemy", "starlette")
 
 
 Costs = dict[str, float]

@@ -304,6 +304,27 @@ async def test_memory_is_bounded_and_the_least_used_goes_first() -> None:
     assert await recent.recall("p", OTHER) is None
 
 
+@pytest.mark.parametrize(
+    "large",
+    [{"tags": {"note": "x" * 15_000}}, {"tags": {"x" * 15_000: ""}}, {"user": "x" * 15_000}],
+    ids=["tags", "names of tags", "user"],
+)
+async def test_all_that_is_kept_counts(large: Any) -> None:
+    recent = RecentCalls(Records().look_up, max_bytes=100_000)
+    traces = [f"{n:032x}" for n in range(8)]
+    for trace in traces:
+        recent.keep(recorded(completion(content="x"), trace_id=trace, **large))
+    assert sum([await recent.recall("p", trace) is not None for trace in traces]) <= 6
+
+
+async def test_what_no_continuation_needs_is_not_kept() -> None:
+    recent = RecentCalls(Records().look_up, max_bytes=100_000)
+    recent.keep(recorded(completion(content="x"), question="x" * 50_000, inputs='{"a": "b"}'))
+    found = await recent.recall("p", TRACE)
+    assert found is not None
+    assert (found.question, found.inputs) == ("", "{}")
+
+
 async def test_a_call_kept_twice_counts_once() -> None:
     recent = RecentCalls(Records().look_up, max_bytes=100_000)
     for _ in range(20):

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from guarding import Asked, guards, nobody, over
 
+from guarding import Asked, guards, nobody, over
 from rondo.errors import Unavailable
 from rondo.guards.model import Text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from guarding import SECRET, guards
 
+from guarding import SECRET, guards
 from rondo.errors import SettingsError
 from rondo.guards import names
 from rondo.guards.build import build, freeze

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
-from guarding import guards, over
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rondo
+from guarding import guards, over
 from rondo.guards.injection import score, signs_in
 from rondo.guards.model import Text
 from rondo.guards.signs import SIGNS, WEIGHTS

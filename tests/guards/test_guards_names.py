@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from guarding import nobody
 
+from guarding import nobody
 from rondo.guards.model import Text
 from rondo.guards.names import Names
 

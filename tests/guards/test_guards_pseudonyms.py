@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from guarding import SECRET
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guarding import SECRET
 from rondo.guards.pseudonyms import Pseudonyms, Restorer, tokens_in, unfinished
 
 ONE = Pseudonyms(SECRET, "p")

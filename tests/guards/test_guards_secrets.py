@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from guarding import guards, over
 
+from guarding import guards, over
 from rondo.guards.secrets import KINDS, compiled
 
 A = "aB3dE5gH7jK9mN1pQ3sT5vX7zA2cD4fG6hJ8"  # 36 characters that are nobody's key

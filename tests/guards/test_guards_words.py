@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from guarding import guards, over
 from hypothesis import given
 from hypothesis import strategies as st
 
+from guarding import guards, over
 from rondo.guards.model import Text
 from rondo.guards.words import Words
 

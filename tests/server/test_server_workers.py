@@ -46,6 +46,51 @@ async def test_waiting_pages_do_not_hold_up_the_next(tmp_path: Path) -> None:
         server.close()
 
 
+@pytest.mark.parametrize(("status", "found"), [(404, True), (500, False)])
+async def test_records_that_cannot_be_read_are_not_taken_for_missing_ones(
+    tmp_path: Path, status: int, found: bool
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %d No\r\ncontent-length: 0\r\n\r\n" % status)
+        writer.close()
+        await writer.wait_closed()
+
+    path = tmp_path / "s"
+    server = await asyncio.start_unix_server(answer, str(path))
+    control = ControlSocket(path)
+    try:
+        if found:
+            assert await control.call("p", "0" * 32) is None
+        else:
+            with pytest.raises(Unavailable):
+                await control.call("p", "0" * 32)
+    finally:
+        await control.close()
+        server.close()
+
+
+async def test_a_control_plane_that_never_answers_is_not_waited_for(tmp_path: Path) -> None:
+    left = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    path = tmp_path / "s"
+    server = await asyncio.start_unix_server(silent, str(path))
+    control = ControlSocket(path, patience_s=0.05)
+    try:
+        with pytest.raises(Unavailable):
+            await control.call("p", "0" * 32)
+        await asyncio.wait_for(left.wait(), 5)
+    finally:
+        await control.close()
+        server.close()
+
+
 async def test_a_path_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
     data = DataFolder(tmp_path / ("d" * 120))
     data.path.mkdir()

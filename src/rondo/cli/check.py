@@ -5,7 +5,7 @@ It reads only the folder and the environment. `rondo release` runs the same chec
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -74,7 +74,7 @@ def findings_in(project: Path) -> Iterator[Finding]:
     yield Finding(
         "ok",
         FILE,
-        f"the app {settings.app.name}, {_number(len(settings.models), 'model')}, {_number(len(settings.goals), 'goal')}",
+        f"the app {settings.app.name}, {_number(settings.models, 'model')}, {_number(settings.goals, 'goal')}",
     )
     for name, model in settings.models.items():
         yield _model(name, model, on_route=name in settings.app.route)
@@ -164,5 +164,5 @@ def _model(name: str, model: ModelSettings, *, on_route: bool) -> Finding:
     return Finding("ok", what, label)
 
 
-def _number(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
+def _number(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

@@ -45,7 +45,7 @@ class RecentCalls:
         """Remember a call that has been recorded, if it can be continued and is not too large."""
         if call.wire != "responses" or call.arm != "live" or not may_continue(call):
             return
-        kept = msgspec.structs.replace(call, rendered="", chunks=[], spans=[], guards=[])
+        kept = msgspec.structs.replace(call, rendered="", question="", inputs="{}", chunks=[], spans=[], guards=[])
         size = _size(kept)
         if size > self._max_bytes // 4:
             return
@@ -119,4 +119,5 @@ async def _readable(recall: Recall, grant: Grant, trace_id: str) -> Call | None:
 
 
 def _size(call: Call) -> int:
-    return 2_000 + getsizeof(call.input) + getsizeof(call.output) + getsizeof(call.params) + getsizeof(call.answer)
+    texts = call.input, call.output, call.params, call.answer, call.user, call.session
+    return 2_000 + sum(map(getsizeof, texts)) + sum(map(getsizeof, (*call.tags, *call.tags.values())))

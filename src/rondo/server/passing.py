@@ -22,8 +22,10 @@ _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"u
 class ControlSocket:
     """Passes requests on to the control plane."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_s: float = 10.0) -> None:
+        """`patience_s` is how long our own questions wait for an answer; clients' requests may take longer."""
         self._path = path
+        self._patience = aiohttp.ClientTimeout(total=patience_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,12 +53,14 @@ class ControlSocket:
         """A recorded call, asked of the control plane. Raises Unavailable."""
         try:
             async with self._opened().get(
-                URL(f"http://control{query_of(project, trace_id)}", encoded=True)
+                URL(f"http://control{query_of(project, trace_id)}", encoded=True), timeout=self._patience
             ) as response:
-                found = await response.read()
-                return msgspec.json.decode(found, type=Call) if response.status == 200 else None
+                found, status = await response.read(), response.status
         except (aiohttp.ClientError, OSError):
             raise Unavailable("The control plane does not answer.", remedy="Try again in a moment.") from None
+        if status not in (200, 404):
+            raise Unavailable("The control plane cannot read the records.", remedy="Try again in a moment.")
+        return msgspec.json.decode(found, type=Call) if status == 200 else None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

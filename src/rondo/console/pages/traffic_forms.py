@@ -1,4 +1,5 @@
-"""The forms that move traffic: promote, split, shadow, roll back. An approver confirms on a page that shows what changes.
+"""The forms that move traffic: promote, split, shadow, roll back. An approver confirms on a page that shows what
+changes.
 
 A form that is refused comes back with what was entered, and with what is wrong.
 """
