@@ -13,6 +13,7 @@ from rondo.gateway import shadows
 from rondo.gateway.plan import ServedApp
 from rondo.providers.dialect import completion_events
 from rondo.records import Call
+from rondo.rules.chain import compiled
 from scripted_upstream import Talk, events, gone, whole
 
 
@@ -92,6 +93,20 @@ async def test_a_share_of_the_requests_is_copied(house: House) -> None:
         await asyncio.sleep(0.1)
     await until(lambda: not house.gateway.shadows.under_way)
     assert 20 <= len(arms(house)["shadow"]) <= 85  # 50 expected; this misses once in a million
+
+
+async def test_what_a_rule_reroutes_is_not_copied_to_a_model(house: House) -> None:
+    shadowed(house)
+    rules = compiled([{"when": "input.length > 10", "use": ["echo"]}], {})
+    app = house.gateway.plan.apps["p", "bot"]
+    stable = structs.replace(app.stable, rules=rules, models={"echo": app.stable.route[0]})
+    copying = structs.replace(stable, route=app.shadows[0][0].route)
+    changed = structs.replace(app, stable=stable, shadows=((copying, 10_000),))
+    house.gateway.plan = structs.replace(house.gateway.plan, apps={("p", "bot"): changed})
+    await house.chat("bot", messages=[{"role": "user", "content": "a long question"}])
+    await house.chat("bot")
+    await until(lambda: len(house.calls) == 3)
+    assert [call.question for call in arms(house)["shadow"]] == ["hello"]
 
 
 async def test_copies_that_find_no_room_are_counted(house: House) -> None:

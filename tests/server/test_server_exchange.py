@@ -13,6 +13,7 @@ import pytest
 
 from gateway_house import KEY, House, until
 from rondo.providers.dialect import completion_events
+from rondo.server import exchange
 from rondo.server.listener import HttpServer
 from scripted_upstream import COMPLETION, Talk, events, gone, whole
 
@@ -218,6 +219,24 @@ async def test_a_reader_that_is_slow_holds_the_provider_back(house: House, port:
     while not rest.endswith(b"0\r\n\r\n"):
         rest = (rest + await reader.read(1 << 20))[-10_000_000:]
     assert re.search(rb"\[DONE\]", rest[-100:])
+    writer.close()
+
+
+async def test_a_reader_that_stops_for_good_is_given_up(
+    house: House, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "LONGEST_STALL_S", 0.2)
+
+    async def flood(talk: Talk) -> None:
+        await talk.head(200, "text/event-stream", length=None)
+        while True:
+            await talk.chunk(completion_events(["x" * 100_000], model="m")[1])
+
+    house.upstream.plays["echo"] = flood
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 10)
+    writer.write(request(json.dumps({**json.loads(BODY), "stream": True}).encode()))
+    await until(lambda: house.calls, seconds=15)
+    assert house.call.error_code == "client_closed"
     writer.close()
 
 

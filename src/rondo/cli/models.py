@@ -95,7 +95,7 @@ async def deployments(api: Api) -> None:
     ]
     api.show(
         await api.get("/api/deployments"),
-        lambda told: output.table(told["deployments"], columns, none="None has been called since the start."),
+        lambda told: output.table(told["deployments"], columns, none="This process has called none since its start."),
     )
 
 

@@ -47,11 +47,14 @@ def errands(turn: Turn, tries: Tries) -> Ask:
         try:
             won = await tries.first((model,), send, side, total_timeout_s=TIMEOUT_S)
         except RondoError as error:
-            turn.add_span("errand", name, since, error=error, path=path)
+            # The provider's words may repeat the text that is to be looked at, and the record is no place for it.
+            unasked = RondoError(f"The model {name!r} could not be asked: {error.code}.")
+            turn.add_span("errand", name, since, error=unasked, path=path)
             raise
         won.release()
-        turn.add_span("errand", name, since, provider=model.spec.provider, model=model.spec.model, path=path)
-        turn.side_usd += _cost(model, won.value)
+        asked = won.model
+        turn.add_span("errand", name, since, provider=asked.spec.provider, model=asked.spec.model, path=path)
+        turn.side_usd += _cost(asked, won.value)
         return won.value
 
     return ask

@@ -251,7 +251,7 @@ class Pipeline:
                 turn.plan, turn.grant, unstreamed, door=turn.wire, context=turn.context, copied=copied
             )
 
-        self.shadows.copy(app, turn.trace_id, answer)
+        self.shadows.copy(app, turn.trace_id, answer, rerouted=turn.rerouted)
 
 
 async def _billed(turn: Turn, send: Callable[[ServedModel], Awaitable[T]], model: ServedModel) -> T:

@@ -51,6 +51,7 @@ async def prepare(turn: Turn, accounts: Accounts, ask: Ask) -> Sequence[ServedMo
         route = await _guard(turn, release, ask) or route
     if release.rules:
         route = await _rule(turn, release, request, accounts, route)
+    turn.rerouted = route is not release.route
     if turn.blocked is not None:
         return ()
     retrieve(turn, release)

@@ -40,9 +40,22 @@ class Shadows:
     def under_way(self) -> int:
         return len(self._under_way)
 
-    def copy(self, app: ServedApp, trace_id: str, answer: Callable[[Copied], Awaitable[object]]) -> None:
-        """Begin the copies that fall to this request."""
+    def copy(
+        self,
+        app: ServedApp,
+        trace_id: str,
+        answer: Callable[[Copied], Awaitable[object]],
+        *,
+        rerouted: bool = False,
+    ) -> None:
+        """Begin the copies that fall to this request.
+
+        One that a rule or a guard has `rerouted` is not copied to a model in the place of the route: it would answer
+        by the same rule, and tell nothing of that model.
+        """
         for position, (release, share) in enumerate(app.shadows):
+            if rerouted and release.hash == app.stable.hash:
+                continue
             if place(f"shadow {position} {app.salt}", trace_id) >= share:
                 continue
             if len(self._under_way) >= MOST:

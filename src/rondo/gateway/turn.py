@@ -60,6 +60,8 @@ class Turn:
         self.blocked: str | None = None
         """What a guard answers in the place of a model."""
         self.rule: str | None = None
+        self.rerouted = False
+        """Whether a rule or a guard has put other models in the place of the route."""
         self.hit: Hit | None = None
         self.matched: Matched | None = None
         self.hold: Any = None
@@ -129,7 +131,7 @@ class Turn:
             return _NOTHING_USED, self.side_usd
         usage = self.said.usage
         if usage is None or not is_counted(usage):
-            return None, self.side_usd or None if self.attempts == 0 else None
+            return None, self.side_usd if self.attempts == 0 else None  # what asked nobody cost nothing
         counted = usage_from(usage)
         price = self.model.price if self.model is not None else None
         return counted, None if price is None else cost_usd(counted, price) + self.side_usd

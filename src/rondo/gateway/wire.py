@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from rondo.errors import InvalidRequest, RondoError, UpstreamError
+from rondo.errors import BudgetExceeded, InvalidRequest, RondoError, UpstreamError
 from rondo.gateway.reading import UNREADABLE, read
 
 OWN_FIELDS = ("inputs", "session", "models", "route", "responses")
@@ -39,7 +39,13 @@ STATUS: dict[str, int] = {
 KEY_REFUSED = (401, 403, 407)
 """Statuses by which a provider refuses the server's key."""
 
-_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 
 
 class Message(Struct):
@@ -204,6 +210,8 @@ def error_body(error: RondoError) -> bytes:
     """The error in OpenAI's format."""
     status = status_of(error)
     kind = _TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    if isinstance(error, BudgetExceeded):
+        kind = "insufficient_quota"
     return msgspec.json.encode(
         {"error": {"message": str(error), "type": kind, "param": error.param, "code": error.code}}
     )

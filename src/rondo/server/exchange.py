@@ -11,6 +11,7 @@ import asyncio
 from contextlib import aclosing
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from rondo.gateway.endpoint import Gateway, is_gateways
@@ -18,6 +19,9 @@ from rondo.gateway.reply import Parts, Reply, Whole
 
 _LONGEST_BODY = 1 << 16
 """A longer one takes uvicorn's own way, on which the key is looked at before the body is read."""
+
+LONGEST_STALL_S = 120.0
+"""How long a client may read nothing of a stream that waits for it."""
 
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 
@@ -63,13 +67,14 @@ class Exchange:
                     if part:
                         transport.write(b"%b%x\r\n%b\r\n" % (head, len(part), part))
                         head = b""
-                    if flow.write_paused:
-                        await flow.drain()
+                    if flow.write_paused and not await _taken(flow):
+                        transport.abort()
+                        break
         except BaseException:
             self.keep_alive = False
             self._end()  # without the last chunk: the client must not take this for the whole answer
             raise
-        transport.write(head + b"0\r\n\r\n")
+        transport.write(head + b"0\r\n\r\n")  # nothing, where the client was given up
 
     def _head(self, reply: Reply, status: int, length: int | None) -> bytes:
         lines = [STATUS_LINE[status]]
@@ -84,6 +89,16 @@ class Exchange:
         if not self.keep_alive:
             self._protocol.transport.close()
         self._protocol.on_response_complete()
+
+
+async def _taken(flow: FlowControl) -> bool:
+    """Whether the client goes on reading: one that stalls for good must not hold its place at the model for good."""
+    try:
+        async with asyncio.timeout(LONGEST_STALL_S):
+            await flow.drain()
+    except TimeoutError:
+        return False
+    return True
 
 
 class GatewayProtocol(HttpToolsProtocol):
