@@ -16,7 +16,7 @@ from typing import Any
 import re2
 from msgspec import Struct
 
-from rondo.guards.model import Finding
+from rondo.guards.model import NOTHING, Finding, Looked, Text, count
 
 Refine = Callable[[bytes, int, int], tuple[int, int] | None]
 """From the data and a match's start and end to the true start and end; None where it is no match after all."""
@@ -167,3 +167,17 @@ def settled(text: str) -> int:
 
 def _may_go_on(word: str) -> bool:
     return len(word) <= 5 or word[:3].lower() in _MONTHS or any(char.isdigit() for char in word)
+
+
+class PatternCheck:
+    """A check that finds by patterns alone, and knows where."""
+
+    def __init__(self, patterns: Patterns) -> None:
+        self._patterns = patterns
+
+    def look(self, texts: Sequence[Text]) -> Looked:
+        places = self._patterns.find_all([text.value for text in texts])
+        return Looked(count(places), places) if any(places) else NOTHING
+
+    def settled(self, text: str) -> int:
+        return settled(text)

@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from rondo.guards import checksums
-from rondo.guards.model import NOTHING, Looked, Text, count
-from rondo.guards.patterns import ALNUM, Pattern, Patterns, Refine, settled
+from rondo.guards.patterns import ALNUM, Pattern, PatternCheck, Patterns, Refine
 
 _DIGITS = frozenset(b"0123456789")
 
@@ -216,15 +215,8 @@ def find_personal(text: str) -> dict[str, int]:
     return dict(Counter(finding.kind for finding in compiled().find(text)))
 
 
-class Personal:
+class Personal(PatternCheck):
     """The check `pii`."""
 
     def __init__(self, kinds: Sequence[str] | None) -> None:
-        self._patterns = compiled(KINDS if kinds is None else tuple(kind for kind in KINDS if kind in kinds))
-
-    def look(self, texts: Sequence[Text]) -> Looked:
-        places = self._patterns.find_all([text.value for text in texts])
-        return Looked(count(places), places) if any(places) else NOTHING
-
-    def settled(self, text: str) -> int:
-        return settled(text)
+        super().__init__(compiled(KINDS if kinds is None else tuple(kind for kind in KINDS if kind in kinds)))

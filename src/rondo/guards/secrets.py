@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 
-from rondo.guards.model import NOTHING, Looked, Text, count
-from rondo.guards.patterns import Pattern, Patterns, settled
+from rondo.guards.patterns import Pattern, PatternCheck, Patterns
 from rondo.guards.personal import URL_LOGIN
 
 _KEY_BLOCK = r"(?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
@@ -97,15 +96,8 @@ def compiled(kinds: tuple[str, ...] = KINDS) -> Patterns:
     return Patterns([pattern for pattern in PATTERNS if pattern.kind in kinds])
 
 
-class Secrets:
+class Secrets(PatternCheck):
     """The check `secrets`."""
 
     def __init__(self, kinds: Sequence[str] | None) -> None:
-        self._patterns = compiled(KINDS if kinds is None else tuple(kind for kind in KINDS if kind in kinds))
-
-    def look(self, texts: Sequence[Text]) -> Looked:
-        places = self._patterns.find_all([text.value for text in texts])
-        return Looked(count(places), places) if any(places) else NOTHING
-
-    def settled(self, text: str) -> int:
-        return settled(text)
+        super().__init__(compiled(KINDS if kinds is None else tuple(kind for kind in KINDS if kind in kinds)))
