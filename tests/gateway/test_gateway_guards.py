@@ -14,13 +14,13 @@ from rondo.errors import RondoError, Unavailable, UpstreamCut
 from rondo.gateway.guarded import (
     Guarded,
     blocked_completion,
-    blocked_events,
     guard_answer,
     guard_request,
     withheld,
 )
 from rondo.gateway.guarded_stream import GuardedEvents
 from rondo.gateway.stream import StreamedAnswer
+from rondo.gateway.streaming import ready
 from rondo.gateway.wire import parse_chat
 from rondo.guards.build import build
 from rondo.guards.chain import Guards
@@ -138,7 +138,7 @@ def test_a_blocked_answer_is_a_completion_on_either_way() -> None:
     assert whole["choices"][0]["message"]["content"] == "No."
     assert whole["choices"][0]["finish_reason"] == "content_filter"
     answer = StreamedAnswer()
-    for event in blocked_events("No.", "m"):
+    for event in ready(blocked_completion("No.", "m")).first:
         answer.read(event)
     assert (answer.text, answer.finish_reason, answer.ended) == ("No.", "content_filter", True)
 

@@ -273,16 +273,3 @@ def blocked_completion(answer: str, model: str) -> bytes:
     whole["choices"][0]["finish_reason"] = "content_filter"
     whole["usage"] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
     return _encode(whole)
-
-
-def blocked_events(answer: str, model: str) -> list[bytes]:
-    """The same as server-sent events, `[DONE]` last."""
-    whole = read(_object, blocked_completion(answer, model))
-    head = {**{name: whole[name] for name in ("id", "created", "model")}, "object": "chat.completion.chunk"}
-    delta = {"role": "assistant", "content": answer}
-    events = [
-        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
-        {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]},
-        {**head, "choices": [], "usage": whole["usage"]},
-    ]
-    return [*(b"data: " + _encode(event) + b"\n\n" for event in events), b"data: [DONE]\n\n"]
