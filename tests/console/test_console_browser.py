@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from console.console_batches import batch_of, changed, request, under_way
 from live_server import Live
+from rondo import clock
 from rondo.server.listener import HttpServer
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -140,8 +143,55 @@ async def play(live: Live, page: Any, url: str) -> None:
     await page.reload()
     assert await page.evaluate("document.documentElement.dataset.theme") == theme == "dark"
     await page.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/", "/calls", "/releases/bot", "/keys", "/knowledge/facts", "/audit"):
+    for path in ("/", "/calls", "/batches", "/releases/bot", "/keys", "/knowledge/facts", "/audit"):
         await page.goto(url + path)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     await page.get_by_role("button", name="Sign out").click()
     await page.get_by_label("Key").wait_for()
+
+
+async def test_a_batch_is_watched_by_keyboard_until_it_has_ended(live: Live, page: Any) -> None:
+    catalog = live.server.control.catalog
+    await batch_of(live, request(1))
+    batch = under_way(catalog)
+    async with on_a_port(live) as url:
+        await page.goto(url)
+        await page.get_by_label("Key").fill(live.admin)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="Overview").wait_for()
+        await page.wait_for_load_state()  # scripts come last
+        await page.keyboard.press("g")
+        await page.keyboard.press("b")
+        await page.get_by_role("heading", name="Batches").wait_for()
+        await page.wait_for_load_state()
+        assert await page.locator(".wide .counts").first.inner_text() == "15 of 40, 3 failed"
+        await page.keyboard.press("j")
+        changed(catalog, batch, completed=17)
+        await page.get_by_text("20 of 40").wait_for()
+        await page.keyboard.press("Enter")  # the link has kept the focus, though its row is a new one
+        await page.get_by_role("heading", name=batch.id).wait_for()
+        fits = "document.documentElement.scrollWidth <= innerWidth"
+        await page.set_viewport_size({"width": 390, "height": 844})
+        assert await page.evaluate(fits)
+
+        bar = page.get_by_role("progressbar")
+        assert await bar.get_attribute("aria-valuetext") == "17 answered and 3 failed of 40"
+        await page.locator("#cancel").focus()
+        changed(catalog, batch, completed=30)
+        await page.get_by_text("33 of 40").wait_for()
+        await page.keyboard.press("Enter")
+        await page.get_by_text("It cannot be undone.").wait_for()
+        assert await page.evaluate(fits)
+        await page.get_by_role("button", name="Cancel the batch").press("Enter")
+        await page.get_by_text("No more of its requests are asked.").wait_for()
+        assert await page.locator("#cancel").count() == 0
+        changed(catalog, structs.replace(batch, status="cancelling"), status="cancelled", ended_at=clock.now_us())
+        await page.get_by_text("cancelled", exact=True).wait_for()
+        assert await page.locator("[hx-get]").count() == 0, "what has ended is not asked for again"
+
+        await page.goto(f"{url}/batches")
+        await page.locator("tr[data-row] a").last.click()
+        async with page.expect_download() as downloading:
+            await page.locator("#file-input").click()
+        kept = await (await downloading.value).path()
+        assert kept.read_bytes() == request(1)

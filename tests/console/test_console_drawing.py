@@ -59,6 +59,14 @@ def test_how_long_ago() -> None:
     assert told[5] == clock.iso(NOW - 90 * 86_400 * 1_000_000)[:10]
 
 
+def test_how_long_until() -> None:
+    with clock.at(NOW):
+        told = [formats.until(NOW + seconds * 1_000_000) for seconds in (-9, 0, 5, 120, 86_399, 90 * 86_400)]
+    assert told[:5] == ["now", "now", "in 5 s", "in 2 min", "in 23 h"]
+    assert told[5] == clock.iso(NOW + 90 * 86_400 * 1_000_000)[:10]
+    assert formats.until(None) == "–"
+
+
 def test_json_that_is_none_stays_text() -> None:
     assert formats.pretty("{oops") == "{oops"
     assert formats.pretty('{"a":1}') == '{\n  "a": 1\n}'

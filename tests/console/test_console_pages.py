@@ -21,6 +21,7 @@ EMPTY = [
     ("/calls", "/v1/chat/completions"),
     ("/calls?live=1", "/calls/tail"),
     ("/calls?app=bot", "No call fits"),
+    ("/batches", "client.batches.create"),
     ("/releases", "rondo release"),
     ("/prompts", "rondo release"),
     ("/knowledge", "rondo release"),

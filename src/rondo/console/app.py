@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from rondo.console.pages import (
     audit,
+    batches,
     call,
     calls,
     keys,
@@ -44,6 +45,7 @@ PAGES: list[Page] = [
     *overview.PAGES,
     *calls.PAGES,
     *call.PAGES,
+    *batches.PAGES,
     *releases.PAGES,
     *prompts.PAGES,
     *knowledge.PAGES,

@@ -81,12 +81,29 @@ def ago(us: int | None) -> str:
     seconds = (clock.now_us() - us) / 1_000_000
     if seconds < 1:
         return "now"
+    span = _span(seconds)
+    return f"{span} ago" if span else clock.iso(us)[:10]
+
+
+def until(us: int | None) -> str:
+    """`in 3 h`; beyond a month the date."""
+    if us is None:
+        return NONE
+    seconds = (us - clock.now_us()) / 1_000_000
+    if seconds < 1:
+        return "now"
+    span = _span(seconds)
+    return f"in {span}" if span else clock.iso(us)[:10]
+
+
+def _span(seconds: float) -> str | None:
+    """Whole seconds, minutes, hours or days; None beyond a month."""
     unit = 1
     for limit, name in _STEPS:
         if seconds < limit:
-            return f"{seconds // unit:.0f} {name} ago"
+            return f"{seconds // unit:.0f} {name}"
         unit = limit
-    return clock.iso(us)[:10]
+    return None
 
 
 def when(us: int | None) -> str:
@@ -121,5 +138,6 @@ def metric(value: float | None, name: str) -> str:
 
 
 FILTERS = {
-    each.__name__: each for each in (money, duration, count, percent, share, size, ago, when, short, pretty, metric)
+    each.__name__: each
+    for each in (money, duration, count, percent, share, size, ago, until, when, short, pretty, metric)
 }

@@ -32,6 +32,7 @@ DONE = {
     "unchanged": "Nothing had to change.",
     "feedback": "Thank you; the feedback is kept.",
     "revoked": "The key is revoked, everywhere.",
+    "cancelled": "No more of its requests are asked.",
     "limited": "The limit holds now.",
     "unlimited": "The limit is gone.",
 }

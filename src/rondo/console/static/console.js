@@ -17,7 +17,7 @@ document.addEventListener("submit", (event) => {
 });
 
 /* Keys. */
-const PLACES = { o: "/", c: "/calls", r: "/releases", p: "/prompts", k: "/knowledge", t: "/playground", a: "/audit" };
+const PLACES = { o: "/", c: "/calls", b: "/batches", r: "/releases", p: "/prompts", k: "/knowledge", t: "/playground", a: "/audit" };
 let going = 0;
 
 document.addEventListener("keydown", (event) => {
