@@ -25,13 +25,20 @@ class PlanWatch:
         self._lock = asyncio.Lock()
 
     async def refresh(self) -> None:
-        """Publish now, if the catalog has changed. Raises RondoError where the catalog cannot be read."""
+        """Publish now, if the catalog has changed. Raises RondoError where the catalog cannot be read.
+
+        A caller that is cancelled leaves at once. What it began goes on, because a thread cannot be stopped: the next
+        caller waits for it, instead of building beside it.
+        """
+        await asyncio.shield(self._refresh())
+
+    async def _refresh(self) -> None:
         async with self._lock:
             if await asyncio.to_thread(self._publisher.revision) != self._gateway.plan.revision:
                 self._gateway.plan = await asyncio.to_thread(self._publisher.plan)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set."""
+        """Until `stop` is set, and nothing reads the catalog any more."""
         failing = False
         while not stop.is_set():
             try:
@@ -48,3 +55,5 @@ class PlanWatch:
                 failing = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), INTERVAL_S)
+        async with self._lock:  # what a caller that has left began
+            pass
