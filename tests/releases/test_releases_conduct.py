@@ -11,6 +11,7 @@ from rondo.catalog.engine import Catalog
 from rondo.errors import SettingsError
 from rondo.gateway.plan import ServedRelease
 from rondo.governance import projects
+from rondo.guards.model import Text
 from rondo.providers.registry import Providers
 from rondo.providers.upstream import Upstream
 from rondo.releases import bundle
@@ -18,6 +19,7 @@ from rondo.releases.freeze import freeze
 from rondo.releases.manifest import text_and_hash
 from rondo.releases.model import Bundle, Frozen
 from rondo.releases.publish import Publisher
+from rondo.rules.classify import Classifier, Learnt
 
 RULES = """
 [models.private]
@@ -102,6 +104,30 @@ def test_a_release_holds_all_of_it_and_serves_it(ready: Catalog, tmp_path: Path)
     assert release.guards.pseudonyms is not None
     assert release.cache is not None
     assert set(release.models) == {"main", "baseline", "private", "watch"}
+
+
+@pytest.mark.parametrize("with_rules", [True, False])
+def test_a_classifier_is_made_once_for_rules_and_guards(
+    ready: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_rules: bool
+) -> None:
+    toml = RULES if with_rules else RULES.replace("[[rules]]\nwhen", "# when").replace('use = "private"', "")
+    guard = '[[guards]]\ncheck = "classifier"\nclassifier = "topic"\nlabels = ["billing"]\n'
+    released(ready, tmp_path, conducted(toml + guard))
+    made: list[Learnt] = []
+    first = Classifier.__init__
+
+    def counted(self: Classifier, learnt: Learnt) -> None:
+        made.append(learnt)
+        first(self, learnt)
+
+    monkeypatch.setattr(Classifier, "__init__", counted)
+    release = served(ready, tmp_path)
+    assert len(made) == 1
+    assert bool(release.rules) == with_rules
+    assert release.guards is not None
+    check = release.guards.input[-1].check
+    assert check is not None
+    assert check.look([Text("user", "my invoice is wrong")]).found
 
 
 def test_the_same_files_are_the_same_release(ready: Catalog, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from rondo.prompts.model import Prompt
 from rondo.providers.openai import PRESETS
 from rondo.releases.bundle import file_of, text_of
 from rondo.releases.model import Bundle
-from rondo.rules.chain import NO_RULES, Rules, compiled
+from rondo.rules.chain import Rules, compiled
 from rondo.rules.classify import Classifier, Report, learnt_from
 from rondo.rules.declared import declared
 from rondo.settings.project import FILE
@@ -47,7 +47,7 @@ def declare(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Conduc
         hand_over=settings.app.hand_over,
         project="",
         output_schema=prompt.output_schema,
-        classifiers=_classify(found.classifiers),
+        classifiers={name: Classifier(learnt_from(values)).classify for name, values in found.classifiers.items()},
     )
     return conduct
 
@@ -67,29 +67,32 @@ def _require_moderators(settings: ProjectSettings) -> None:
 
 def rules_of(manifest: Mapping[str, Any]) -> Rules:
     """Compiled, with what they need loaded. Raises CorruptData."""
-    if not manifest.get("rules"):
-        return NO_RULES
-    rules = compiled(manifest["rules"], manifest.get("classifiers", {}))
+    rules = compiled(manifest.get("rules", ()), manifest.get("classifiers", {}))
     rules.prepare()
     return rules
 
 
-def guards_of(manifest: Mapping[str, Any], project: str, prompt: Prompt, secret: Callable[[], bytes]) -> Guards | None:
-    """Ready to run; `secret` is the key of pseudonyms. Raises SettingsError where this server lacks what they need."""
+def guards_of(
+    manifest: Mapping[str, Any],
+    project: str,
+    prompt: Prompt,
+    secret: Callable[[], bytes],
+    classifiers: Mapping[str, Classifier],
+) -> Guards | None:
+    """Ready to run; `secret` is the key of pseudonyms, `classifiers` are those of the rules.
+
+    Raises SettingsError where this server lacks what they need.
+    """
     return guards_build.build(
         manifest.get("guards", ()),
         hand_over=manifest["hand_over"],
         project=project,
         secret=secret,
         output_schema=prompt.output_schema,
-        classifiers=_classify(manifest.get("classifiers", {})),
+        classifiers={name: each.classify for name, each in classifiers.items()},
     )
 
 
 def cache_of(manifest: Mapping[str, Any]) -> CachePolicy | None:
     """None where the app has no `[cache]`. Raises CorruptData, and Unavailable where this server lacks a package."""
     return cache.compiled(manifest.get("cache"))
-
-
-def _classify(classifiers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {name: Classifier(learnt_from(values)).classify for name, values in classifiers.items()}

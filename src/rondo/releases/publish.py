@@ -170,6 +170,7 @@ class Publisher:
             params.setdefault("response_format", _response_format(prompt.name, prompt.output_schema))
         served = tuple(self._served(release.project, spec) for spec in manifest.route(parts))
         others = [self._served(release.project, spec) for spec in manifest.off_route(parts)]
+        rules = conduct.rules_of(parts)
         return ServedRelease(
             app=release.app,
             number=release.number,
@@ -186,8 +187,8 @@ class Publisher:
             hand_over=parts["hand_over"],
             total_timeout_s=parts.get("total_timeout_s"),
             models={model.spec.name: model for model in (*served, *others)},
-            rules=conduct.rules_of(parts),
-            guards=conduct.guards_of(parts, release.project, prompt, self._secret),
+            rules=rules,
+            guards=conduct.guards_of(parts, release.project, prompt, self._secret, rules.classifiers),
             cache=conduct.cache_of(parts),
         )
 

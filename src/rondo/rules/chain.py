@@ -52,11 +52,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Rules:
-    """Compiled rules, and the classifiers they ask. Immutable; makes no fact that no rule asks for."""
+    """Compiled rules, and the release's classifiers. Immutable; makes no fact that no rule asks for."""
 
     def __init__(self, rules: Sequence[Rule] = (), classifiers: Mapping[str, Classifier] | None = None) -> None:
         self._rules = tuple(rules)
-        self._classifiers = dict(classifiers or {})
+        self.classifiers = dict(classifiers or {})
 
     def __bool__(self) -> bool:
         return bool(self._rules)
@@ -90,7 +90,7 @@ class Rules:
         return Sources(
             find_personal=find_personal,
             language=spoken.language_of,
-            classify=lambda name, text: self._classifiers[name].classify(text),
+            classify=lambda name, text: self.classifiers[name].classify(text),
             budget_left=budget_left,
         )
 
