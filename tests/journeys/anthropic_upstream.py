@@ -1,24 +1,23 @@
-"""Providers for the tests of Anthropic's clients, in a thread of their own: one speaks Anthropic's wire, one OpenAI's.
+"""Providers for the tests of Anthropic's clients: one speaks Anthropic's wire, one OpenAI's.
 
-Both answer alike, each by the name of its model, so that a client can be shown to notice no difference.
+Both are at one address, whose path tells which wire is meant. Both answer alike, each by the name of its model, so
+that a client can be shown to notice no difference.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from journeys.clients import server_on
 from journeys.openai_upstream import PLAYS as OPENAI_PLAYS
-from journeys.openai_upstream import PRICE_TABLE, TOOL_CALL, chunk, message
-from journeys.running import Running, make_project, start
+from journeys.openai_upstream import TOOL_CALL, chunk, message
+from journeys.running import Running
 from providers import anthropic_wire as wire
-from scripted_upstream import Play, ScriptedUpstream, Talk, events, whole
+from scripted_upstream import Play, Talk, events, whole
 
 CALLS = [("toolu_1", {"city": "Oslo"}), ("toolu_2", {"city": "Rome"})]
 SIGNATURE = "EqQBCgIYAhIM"
@@ -137,41 +136,8 @@ PLAYS: dict[str, Play] = {
 }
 
 
-class Upstreams:
-    """The providers, running until `stop`. Both are at one address: its path tells which wire is meant."""
-
-    def __init__(self) -> None:
-        self.upstream = ScriptedUpstream()
-        self.upstream.plays.update(PLAYS)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.upstream.start(), self._loop).result(5)
-
-    def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.upstream.stop(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    @property
-    def settings(self) -> str:
-        """The models as tables of `rondo.toml`, each by its own name."""
-        return "\n".join(
-            f'[models.{name}]\nprovider = "{"anthropic" if name.startswith("claude-") else "openai"}"\n'
-            f'model = "{name}"\nbase_url = "{self.upstream.url}"\ntimeout_s = 1\nretries = 0\n{PRICE_TABLE}\n'
-            for name in PLAYS
-        )
-
-
 @pytest.fixture(scope="module")
 def messages_served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server in a process of its own, whose models are at the providers in this one."""
-    upstreams = Upstreams()
-    folder: Path = tmp_path_factory.mktemp("messages")
-    server = start(make_project(folder / "project", more=upstreams.settings))
-    yield server
-    server.kill()
-    if server.process.stdout is not None:
-        server.process.stdout.close()
-    upstreams.stop()
+    """The models, each by its own name."""
+    with server_on(PLAYS, tmp_path_factory.mktemp("messages")) as server:
+        yield server

@@ -1,20 +1,17 @@
-"""A provider for the clients' tests, in a thread of its own: answers chats, tools, structured outputs and embeddings
-as OpenAI would, each by the name of its model."""
+"""A provider for the clients' tests: answers chats, tools, structured outputs and embeddings as OpenAI would, each by
+the name of its model."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from typing import Any
 
 from rondo.providers.dialect import completion_events
-from scripted_upstream import Play, ScriptedUpstream, Talk, events, stall, whole
+from scripted_upstream import Play, Talk, events, stall, whole
 
 HEAD = {"id": "chatcmpl-9", "object": "chat.completion", "created": 1_700_000_000, "model": "gpt-fake-2026"}
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
 TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
-PRICE_TABLE = "price = { input = 1.0, output = 2.0 }"
 
 
 def message(**fields: Any) -> dict[str, Any]:
@@ -97,30 +94,3 @@ PLAYS: dict[str, Play] = {
     "gpt-silent": stall,
     "gpt-cut": events([chunk({"role": "assistant", "content": "Hel"})], then="cut"),
 }
-
-
-class UpstreamThread:
-    """The provider, running until `stop`."""
-
-    def __init__(self) -> None:
-        self.upstream = ScriptedUpstream()
-        self.upstream.plays.update(PLAYS)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.upstream.start(), self._loop).result(5)
-
-    def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.upstream.stop(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    @property
-    def settings(self) -> str:
-        """The models as tables of `rondo.toml`; the app `bot` stays with its own."""
-        return "\n".join(
-            f'[models.{name.removeprefix("gpt-")}]\nprovider = "openai"\nmodel = "{name}"\n'
-            f'base_url = "{self.upstream.url}"\ntimeout_s = 1\nretries = 0\n{PRICE_TABLE}\n'
-            for name in PLAYS
-        )
