@@ -2,7 +2,8 @@
 
 Starts a Redis, a provider that bills, and `rondo up --workers 2`; sets a budget; sends all requests at once, and those
 that were refused again, wave after wave, until nothing more is let through. What counts is the provider's bill.
-`--kill-redis` kills Redis in the middle of the first wave and starts it again, empty.
+`--kill-redis` kills Redis in the middle of the first wave and starts it again, empty. With `--judge`, a guard asks a
+model about each question and each answer, for money; with `--faults 0.1`, a tenth of what is billed breaks off.
 
 Needs `redis-server` or `valkey-server`. Exits with status 1 where the bill is above the budget.
 """
@@ -44,15 +45,24 @@ max_concurrent = 4000
 queue = 100000
 queue_timeout_s = 300.0
 """
+JUDGE = """
+[[guards]]
+check = "judge"
+on = ["input", "output"]
+action = "block"
+model = "paid"
+question = "Is it rude?"
+"""
 
 
 class Provider:
     """Answers with a random number of tokens, after a random time, and keeps the bill."""
 
-    def __init__(self, delay_s: float) -> None:
+    def __init__(self, delay_s: float, faults: float) -> None:
         self.calls = 0
         self.bill = 0
         self._delay_s = delay_s
+        self._faults = faults
 
     async def answer(self, request: web.Request) -> web.Response:
         asked = await request.json()
@@ -60,7 +70,9 @@ class Provider:
         self.calls += 1
         self.bill += prompt * INPUT + completion * OUTPUT
         await asyncio.sleep(random.random() * self._delay_s)
-        message = {"role": "assistant", "content": "yes"}
+        if random.random() < self._faults and request.transport is not None:
+            request.transport.abort()
+        message = {"role": "assistant", "content": "no"}
         usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return web.json_response(
@@ -112,9 +124,9 @@ def start_rondo(project: Path, redis: Redis, workers: int) -> tuple[subprocess.P
     return process, words[1], (project / ".rondo" / "admin.key").read_text().strip()
 
 
-async def wave(session: aiohttp.ClientSession, count: int, outcomes: Counter[str]) -> int:
+async def wave(session: aiohttp.ClientSession, model: str, count: int, outcomes: Counter[str]) -> int:
     """Send so many at once; how many were answered."""
-    body = {"model": "paid", "messages": [{"role": "user", "content": "is it?"}], "max_tokens": MAX_TOKENS}
+    body = {"model": model, "messages": [{"role": "user", "content": "is it?"}], "max_tokens": MAX_TOKENS}
 
     async def ask() -> bool:
         try:
@@ -130,7 +142,8 @@ async def wave(session: aiohttp.ClientSession, count: int, outcomes: Counter[str
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    provider, redis = Provider(arguments.delay), Redis()
+    provider, redis = Provider(arguments.delay, arguments.faults), Redis()
+    model, settings = ("bot", SETTINGS + JUDGE) if arguments.judge else ("paid", SETTINGS)
     app = web.Application()
     app.router.add_post("/v1/chat/completions", provider.answer)
     runner = web.AppRunner(app)
@@ -140,7 +153,7 @@ async def run(arguments: argparse.Namespace) -> int:
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder)
-        (project / "rondo.toml").write_text(SETTINGS.format(url=f"http://127.0.0.1:{port}/v1"))
+        (project / "rondo.toml").write_text(settings.format(url=f"http://127.0.0.1:{port}/v1"))
         (project / "prompt.md").write_text("# user\n{{ question }}\n")
         process, url, key = await asyncio.to_thread(start_rondo, project, redis, arguments.workers)
         try:
@@ -155,7 +168,7 @@ async def run(arguments: argparse.Namespace) -> int:
                     assert response.status == 200, await response.text()
                 await asyncio.sleep(1)
                 began = time.monotonic()
-                first = asyncio.create_task(wave(session, arguments.requests, outcomes))
+                first = asyncio.create_task(wave(session, model, arguments.requests, outcomes))
                 if arguments.kill_redis:
                     await asyncio.sleep(arguments.kill_redis)
                     redis.kill()
@@ -168,7 +181,7 @@ async def run(arguments: argparse.Namespace) -> int:
                     elif not answered:
                         break
                     waves += 1
-                    answered = await wave(session, max(50, min(arguments.requests, 1_000)), outcomes)
+                    answered = await wave(session, model, max(50, min(arguments.requests, 1_000)), outcomes)
                 took = time.monotonic() - began
                 async with session.get("/api/limits/status") as response:
                     (use,) = (await response.json())["uses"]
@@ -197,6 +210,8 @@ def report(
         ("requests in all", f"{outcomes.total():,} in {waves} waves, {took:.1f} s"),
         ("answers to them", ", ".join(f"{name} {count:,}" for name, count in outcomes.most_common())),
         ("Redis killed and restarted empty", "yes" if arguments.kill_redis else "no"),
+        ("a judge of questions and answers", "yes" if arguments.judge else "no"),
+        ("billed, and broken off", f"{arguments.faults:.0%}"),
         ("budget", f"${budget / 1e9:.9f}"),
         ("billed by the provider", f"${provider.bill / 1e9:.9f} for {provider.calls:,} calls"),
         ("spent, by the ledger", f"${told['spent_usd']:.9f} (+ ${told['reserved_usd']:.9f} held)"),
@@ -216,6 +231,10 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=3.0, help="dollars")
     parser.add_argument("--delay", type=float, default=0.5, help="longest time an answer takes, seconds")
     parser.add_argument("--kill-redis", type=float, metavar="SECONDS", help="kill Redis so long after the start")
+    parser.add_argument("--judge", action="store_true", help="a model looks at each question and answer")
+    parser.add_argument(
+        "--faults", type=float, default=0.0, metavar="SHARE", help="of calls that break off, though billed"
+    )
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -4,6 +4,7 @@
     ├── SettingsError          rondo.toml or a prompt file is wrong (file, key, what is allowed)
     ├── InvalidRequest         the caller sent something we cannot use (names the field)
     │   ├── TooLarge           more bytes than the limit allows
+    │   ├── PriceUnknown       a budget applies, and nobody knows what this costs
     │   └── PreviousNotFound   no earlier response that this one could continue
     ├── NotFound               no such app, model, release, trace, ...
     ├── Conflict               the change does not fit the present state
@@ -15,7 +16,9 @@
     │   └── BudgetExceeded     this call could cost more than is left of a budget
     ├── UpstreamError          a model provider failed
     │   ├── UpstreamTimeout
+    │   │   └── ConnectTimeout nothing was sent
     │   ├── UpstreamUnreachable
+    │   │   ├── UpstreamSilent all was sent, and nothing came
     │   │   └── KeyMissing     we have no key to send
     │   └── UpstreamCut        a stream died before its end
     └── CorruptData            bytes on disk are not what we wrote
@@ -69,6 +72,10 @@ class InvalidRequest(RondoError):
 
 class TooLarge(InvalidRequest):
     code = "too_large"
+
+
+class PriceUnknown(InvalidRequest):
+    """A budget applies, and what a model costs is not known."""
 
 
 class PreviousNotFound(InvalidRequest):
@@ -141,8 +148,16 @@ class UpstreamTimeout(UpstreamError):
     code = "upstream_timeout"
 
 
+class ConnectTimeout(UpstreamTimeout):
+    """There was no connection in time, so nothing was sent."""
+
+
 class UpstreamUnreachable(UpstreamError):
     code = "upstream_unreachable"
+
+
+class UpstreamSilent(UpstreamUnreachable):
+    """It was sent all of the request, and broke off without a word: it may have begun to answer."""
 
 
 class KeyMissing(UpstreamUnreachable):

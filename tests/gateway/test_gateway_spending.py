@@ -12,10 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondo.errors import (
+    BudgetExceeded,
+    ConnectTimeout,
     InvalidRequest,
+    PriceUnknown,
     RondoError,
+    Unavailable,
     UpstreamCut,
     UpstreamError,
+    UpstreamSilent,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
@@ -25,7 +30,6 @@ from rondo.gateway.spending import (
     FILE_TOKENS,
     IMAGE_TOKENS,
     bound_to_send,
-    charge,
     may_have_cost,
     worst_case,
 )
@@ -107,7 +111,7 @@ def test_a_hedge_may_cost_twice() -> None:
 
 
 def test_a_model_of_unknown_price_has_no_place_under_a_budget() -> None:
-    with pytest.raises(InvalidRequest, match=r"price of the model 'm' is not known.*`models\.m\.price`"):
+    with pytest.raises(PriceUnknown, match=r"price of the model 'm' is not known.*`models\.m\.price`"):
         most(chat(), model(), model(None))
     assert most(chat(), model(None), matched=TOKENS).tokens > DEFAULT_MAX_TOKENS
     assert most(chat(), model(FREE)).nano == 0
@@ -211,24 +215,62 @@ def test_of_an_app_the_rendered_messages_and_the_releases_bounds_count() -> None
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (None, True),
         (UpstreamTimeout("late"), True),
+        (ConnectTimeout("no connection"), False),
         (UpstreamCut("cut"), True),
         (RondoError("ours"), True),
         (UpstreamError("nonsense", status=200), True),
         (UpstreamUnreachable("no"), False),
+        (UpstreamSilent("not a word"), True),
         (UpstreamError("busy", status=429), False),
         (UpstreamError("broken", status=500), False),
+        (InvalidRequest("no words for it"), False),
+        (BudgetExceeded("no room", retry_after=1), False),
+        (Unavailable("Redis is away"), False),
     ],
 )
-def test_what_a_failed_try_may_have_cost(error: RondoError | None, expected: bool) -> None:
+def test_what_a_failed_try_may_have_cost(error: RondoError, expected: bool) -> None:
     assert may_have_cost(error) is expected
 
 
-def test_what_is_charged() -> None:
-    hold = Claim(0, 100, 5 * NANO)
-    assert charge(hold, sent=True, cost_usd=0.25, tokens=7) == (7, NANO // 4, 0.25)
-    assert charge(hold, sent=True, cost_usd=None, tokens=None) == (None, None, 5.0)
-    assert charge(hold, sent=False, cost_usd=None, tokens=None) == (0, 0, None)
-    assert charge(hold, sent=False, cost_usd=0.0, tokens=None) == (0, 0, 0.0)
-    assert charge(Claim(0), sent=True, cost_usd=None, tokens=3) == (3, None, None)
+PICTURE = '[{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]'
+
+
+def of_message(message: str) -> int:
+    """Tokens of a request whose one message has these fields."""
+    return most(parse_chat(f'{{"model":"m","messages":[{{"role":"user",{message}}}]}}'.encode())).tokens
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f'"content":{PICTURE},"content":"hi"',
+        f'"content":{PICTURE},"content":[]',
+        f'"content":{PICTURE},"\\u0063ontent":"hi"',
+        '"content":[{"type":"image_url","image_url":{"url":"https://e.com/a.png"},"type":"text","text":"hi"}]',
+    ],
+    ids=["text", "no parts", "spelled", "type"],
+)
+def test_a_field_given_twice_hides_no_picture(message: str) -> None:
+    """Some providers read the first of two; ours reads the last, and sends both."""
+    with pytest.raises(InvalidRequest, match="a field twice"):
+        of_message(message)
+
+
+@pytest.mark.parametrize("text", ['say "image_url', "caf\u00e9 \x1b", "image_url", '[{"image_url": "x"}]'])
+def test_text_that_only_looks_like_a_picture_is_text(text: str) -> None:
+    assert of_message(f'"content":{json.dumps(text)}') < IMAGE_TOKENS
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"image_url": "https://e.com/a.png"},
+        {"type": "input_image", "image_url": "https://e.com/a.png"},
+        {"type": "video_url", "video_url": {"url": "https://e.com/a.mp4"}},
+        {"type": "audio_url", "audio_url": {"url": "https://e.com/a.mp3"}},
+    ],
+    ids=["no type", "input_image", "video_url", "audio_url"],
+)
+def test_a_part_that_only_some_servers_know_has_an_allowance(part: dict[str, object]) -> None:
+    assert of_message(f'"content":{json.dumps([part])}') > IMAGE_TOKENS

@@ -90,6 +90,27 @@ def test_what_has_to_be_known_of_a_request() -> None:
     assert not table("project", nano_per_day=1).has_user_budget
 
 
+def test_the_budgets_alone_are_met_by_what_is_no_request() -> None:
+    limits = LimitTable(
+        [
+            ("p", Limit(scope="project", concurrent=1, requests_per_minute=1, tokens_per_minute=1, nano_per_day=5)),
+            ("p", Limit(scope="key:*", requests_per_minute=1)),
+        ]
+    )
+    matched = limits.match("p", "key_1", "anna", "bot")
+    assert matched is not None
+    money = matched.money
+    assert money is not None
+    assert [(bound.limit, bound.subject) for bound in money.bounds] == [
+        (Limit(scope="project", nano_per_day=5), "p/project")
+    ]
+    assert (money.subjects, money.user_subject) == (matched.subjects, matched.user_subject)
+    assert money.money is money
+    counts = table("project").match("p", "key_1")
+    assert counts is not None
+    assert counts.money is None
+
+
 def test_people_read_names_in_place_of_ids() -> None:
     matched = table("key:key_1", "project").match("p", "key_1")
     assert matched is not None

@@ -17,7 +17,7 @@ from rondo.cache.meaning import Meanings, Vector
 from rondo.cache.memory import Memory
 from rondo.cache.model import Asked, CachePolicy, Hit, Kept, may_be_kept
 from rondo.cache.shared import Lock, Shared
-from rondo.errors import RondoError
+from rondo.errors import BudgetExceeded, PriceUnknown, RondoError
 
 Embed = Callable[[str], Awaitable[Vector]]
 """Gives the vector of a question. Raises RondoError where it cannot be had: then there is no search by meaning."""
@@ -167,6 +167,8 @@ class Answers:
         assert asked.group is not None
         try:
             lead.vector = await embed(asked.question)
+        except (BudgetExceeded, PriceUnknown):  # the request's own limit, not a failure of the cache
+            raise
         except RondoError as error:
             _log.warning("questions cannot be compared by meaning: %s", error)
             return None

@@ -149,9 +149,11 @@ def _price(story: dict[str, Any]) -> list[tuple[str, object]]:
 
 
 def _charged(call: dict[str, Any]) -> str:
-    """Where budgets were charged something else than the cost: it stayed unknown."""
+    """Where budgets were charged something else than the cost: some of it stayed unknown."""
     charged = call.get("charged_usd")
-    return f"; budgets were charged {money(charged)}" if charged is not None and call["cost_usd"] is None else ""
+    if charged is None or money(charged) == money(call["cost_usd"]):
+        return ""
+    return f"; budgets were charged {money(charged)}"
 
 
 def _passages(passages: list[dict[str, Any]], lines: int | None) -> None:

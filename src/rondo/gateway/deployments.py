@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import Struct
 
 from rondo.gateway.breaker import Breaker, State
@@ -37,6 +38,8 @@ class Candidate(NamedTuple):
     served: ServedModel
     weight: float
     state: DeploymentState
+    plain: str
+    """The attributes of the span of a try that has nothing special about it."""
 
 
 class Candidates:
@@ -163,7 +166,7 @@ class Deployments:
             self._forget()
         weights = [deployment.weight for deployment in model.spec.deployments]
         found = [
-            Candidate(served, weights[at] if at < len(weights) else 1.0, self._state(project, served))
+            Candidate(served, weights[at] if at < len(weights) else 1.0, self._state(project, served), _plain(served))
             for at, served in enumerate(model.deployments or (model,))
         ]
         gate = self._gates.setdefault((project, model.spec.name), Gate())
@@ -191,6 +194,11 @@ class Deployments:
         self._states = {**busy, **kept}
         self._gates = {key: gate for key, gate in self._gates.items() if gate.in_flight or gate.waiting}
         self._known.clear()
+
+
+def _plain(served: ServedModel) -> str:
+    spec = served.spec
+    return msgspec.json.encode({"provider": spec.provider, "model": spec.model, "status": 200}).decode()
 
 
 def host_of(base_url: str | None) -> str:

@@ -1,6 +1,7 @@
 """Questions that the gateway itself has for a model on behalf of a request: a judge's, a moderator's, an embedding.
 
-They are steps of the request's own record, and their cost is part of its cost.
+They are steps of the request's own record, and their cost is part of its cost. Where a budget applies, each is
+reserved before it is sent, like a request.
 """
 
 from __future__ import annotations
@@ -8,17 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from rondo.errors import RondoError
+from rondo.gateway.accounts import Accounts, matched_by
 from rondo.gateway.attempt import read_reply
+from rondo.gateway.completion import Said
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
 from rondo.gateway.retry import Tries
+from rondo.gateway.spending import bound_to_send
 from rondo.gateway.turn import Turn
+from rondo.gateway.wire import ChatRequest, ClientRequest, EmbeddingsRequest
 from rondo.guards.model import Ask
 from rondo.providers.base import Path, ProviderRequest
-from rondo.traces.cost import cost_usd, is_counted, usage_from
 
 _encode = msgspec.json.Encoder().encode
 TIMEOUT_S = 30.0
@@ -31,13 +35,16 @@ class _Spent(Struct):
 _spent = msgspec.json.Decoder(_Spent)
 
 
-def errands(turn: Turn, tries: Tries) -> Ask:
-    """Asks a model of the turn's release by its name. Raises UpstreamError and what else keeps it from being asked."""
+def errands(turn: Turn, tries: Tries, accounts: Accounts) -> Ask:
+    """Asks a model of the turn's release by its name.
+
+    Raises UpstreamError and what else keeps it from being asked: BudgetExceeded and PriceUnknown among it.
+    """
 
     async def ask(name: str, path: Path, request: dict[str, Any]) -> bytes:
         assert turn.release is not None
         model = turn.release.models[name]
-        side = Turn(turn.plan, turn.grant, turn.wire, turn.request)
+        errand = Turn(turn.plan, turn.grant, turn.wire, turn.request)
         since = turn.elapsed_ms()
 
         async def send(served: ServedModel) -> bytes:
@@ -45,7 +52,13 @@ def errands(turn: Turn, tries: Tries) -> Ask:
             return await read_reply(await served.provider.send(ProviderRequest(path=path, body=body)))
 
         try:
-            won = await tries.first((model,), send, side, total_timeout_s=TIMEOUT_S)
+            matched = matched_by(turn)
+            if matched is not None and matched.money is not None:
+                errand.request = _as_a_clients(path, request, name)
+                bound = bound_to_send(matched.money, errand.request, model)
+                request = request if bound is None else {**request, bound[0]: bound[1]}
+                await accounts.reserve_errand(turn, errand, matched.money, model)
+            won = await tries.first((model,), send, errand, total_timeout_s=TIMEOUT_S)
         except RondoError as error:
             # The provider's words may repeat the text that is to be looked at, and the record is no place for it.
             unasked = RondoError(f"The model {name!r} could not be asked: {error.code}.")
@@ -54,18 +67,23 @@ def errands(turn: Turn, tries: Tries) -> Ask:
         won.release()
         asked = won.model
         turn.add_span("errand", name, since, provider=asked.spec.provider, model=asked.spec.model, path=path)
-        turn.side_usd += _cost(asked, won.value)
+        errand.said = Said(usage=_usage(won.value))
+        turn.side_usd += errand.bill()[1] or 0.0  # an unknown price or usage counts nothing
         return won.value
 
     return ask
 
 
-def _cost(model: ServedModel, body: bytes) -> float:
-    """US dollars; an unknown price or usage counts nothing."""
+def _as_a_clients(path: Path, request: dict[str, Any], model: str) -> ClientRequest:
+    """The errand as a request whose worst case can be told."""
+    fields = {name: Raw(_encode(value)) for name, value in request.items()}
+    if path == "/chat/completions":
+        return ChatRequest(fields=fields, model=model, messages=[])
+    return EmbeddingsRequest(fields=fields, model=model)
+
+
+def _usage(body: bytes) -> dict[str, Any] | None:
     try:
-        usage = read(_spent, body).usage
+        return read(_spent, body).usage
     except UNREADABLE:
-        return 0.0
-    if usage is None or model.price is None or not is_counted(usage):
-        return 0.0
-    return cost_usd(usage_from(usage), model.price)
+        return None

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Literal, NamedTuple
 
-from rondo.errors import InvalidRequest, KeyMissing, RondoError, UpstreamError
+from rondo.errors import BudgetExceeded, InvalidRequest, KeyMissing, RondoError, Unavailable, UpstreamError
 
 BASE_S = 0.25
 LONGEST_BACKOFF_S = 8.0
@@ -47,7 +47,8 @@ _BY_STATUS = {
 
 def judge(error: RondoError) -> Verdict:
     """What to do after a try that ended in `error`."""
-    if isinstance(error, InvalidRequest):  # this provider has no words for it; the next one's may
+    # This provider has no words for it, or there is no room for another try here: with the next model there may be.
+    if isinstance(error, InvalidRequest | BudgetExceeded | Unavailable):
         return Verdict(_NEXT, False)
     if not isinstance(error, UpstreamError):
         return Verdict(_TELL, False)

@@ -6,9 +6,9 @@ Whatever leaves here has been written to the journal before its last byte.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
@@ -25,7 +25,6 @@ from rondo.gateway.plan import Plan, ServedApp, ServedModel
 from rondo.gateway.prepare import embedding_route, prepare
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Copied, Shadows
-from rondo.gateway.spending import may_have_cost
 from rondo.gateway.streaming import AnswerStream, ready
 from rondo.gateway.turn import Turn, fault_of
 from rondo.gateway.wire import ChatRequest, EmbeddingsRequest
@@ -93,14 +92,17 @@ class Pipeline:
         self._journal.check()
         turn = Turn(plan, grant, door or wire.name, request, copied)
         turn.context = context
-        ask = errands(turn, self._tries)
+        ask = errands(turn, self._tries, self._accounts)
         lead: Lead | None = None
         try:
             route = await prepare(turn, self._accounts, ask)
-            found = await self._cache.look(turn, route, freshness, ask)
-            if isinstance(found, Lead):
-                lead = found
-            local = found if isinstance(found, bytes) else _blocked(turn)
+            local = _blocked(turn)
+            if turn.release is not None and turn.release.cache is not None:
+                found = await self._cache.look(turn, route, freshness, ask)
+                if isinstance(found, Lead):
+                    lead = found
+                elif found is not None:
+                    local = found
             if local is None:
                 await self._accounts.reserve(turn, route)
             if request.stream:
@@ -117,8 +119,9 @@ class Pipeline:
                     raise
                 return Streaming(turn, stream.parts())
             body = local if local is not None else await self._ask(turn, route)
-            body = await self._guard(turn, route, body, ask, lead)
-            answer = wire.answer(turn.given(), body)
+            if turn.release is not None:
+                body = await self._guard(turn, route, body, ask, lead)
+            answer = body if wire is CHAT else wire.answer(turn.given(), body)
         except Exception as error:
             raise await self._failed(turn, error, lead) from None
         except BaseException:  # the client left, or we are shutting down
@@ -158,21 +161,21 @@ class Pipeline:
         turn.said = said if not _is_guarded(turn) else Said(served_model=said.served_model, usage=said.usage)
         return body
 
-    async def _open(self, turn: Turn, route: Sequence[ServedModel]) -> Won[Opened]:
-        return await self._first(turn, route, partial(open_stream, turn, turn.chat), discard=let_go)
+    def _open(self, turn: Turn, route: Sequence[ServedModel]) -> Coroutine[Any, Any, Won[Opened]]:
+        return self._first(turn, route, partial(open_stream, turn, turn.chat), discard=let_go)
 
-    async def _first(
+    def _first(
         self,
         turn: Turn,
         route: Sequence[ServedModel],
         send: Callable[[ServedModel], Awaitable[T]],
         *,
         discard: Callable[[T], None] | None = None,
-    ) -> Won[T]:
+    ) -> Coroutine[Any, Any, Won[T]]:
         release = turn.release
-        return await self._tries.first(
+        return self._tries.first(
             route,
-            send if turn.hold is None else partial(_billed, turn, send),
+            send,
             turn,
             total_timeout_s=(release and release.total_timeout_s) or self._total_timeout_s,
             streaming=turn.request.stream,
@@ -232,7 +235,7 @@ class Pipeline:
 
     async def _record(self, turn: Turn, error: RondoError | None = None, *, client_closed: bool = False) -> Call:
         usage, cost = turn.bill()
-        charged = self._accounts.settle(turn, cost, usage, error)
+        charged = self._accounts.settle(turn, cost, usage)
         call = turn.recorded = turn.call(usage, cost, charged, error=error, client_closed=client_closed)
         await self._journal.write(Kind.CALL, to_json(call))
         if self.on_record is not None:
@@ -252,18 +255,6 @@ class Pipeline:
             )
 
         self.shadows.copy(app, turn.trace_id, answer, rerouted=turn.rerouted)
-
-
-async def _billed(turn: Turn, send: Callable[[ServedModel], Awaitable[T]], model: ServedModel) -> T:
-    """A try that remembers whether it may have cost something, though nothing came of it."""
-    try:
-        return await send(model)
-    except RondoError as error:
-        turn.may_have_cost = turn.may_have_cost or may_have_cost(error)
-        raise
-    except BaseException:
-        turn.may_have_cost = True
-        raise
 
 
 def _is_guarded(turn: Turn) -> bool:

@@ -64,6 +64,9 @@ class Place:
         """Make the try a span. `lost`: it was called off, since the other of two answered first."""
         self.noted = True
         spec = self.candidate.served.spec
+        if error is None and not (self.retry or self.queue_ms or self.hedge or lost) and len(self.candidates.all) == 1:
+            turn.keep_span("model", spec.name, self.since_ms, self.candidate.plain)
+            return
         more: dict[str, object] = {}
         if len(self.candidates.all) > 1:
             more["deployment"] = host_of(spec.base_url) or spec.region or spec.model

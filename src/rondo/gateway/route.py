@@ -25,6 +25,7 @@ from rondo.gateway.deployments import Candidates, Deployments, DeploymentState
 from rondo.gateway.hedge import hedged
 from rondo.gateway.place import Place
 from rondo.gateway.plan import ServedModel
+from rondo.gateway.spending import may_have_cost
 from rondo.gateway.turn import Turn
 from rondo.gateway.won import Won
 from rondo.providers.base import ModelSpec
@@ -115,7 +116,7 @@ class AlongRoute(Generic[T]):
         while True:
             candidates = self._means.deployments.of(self._turn.grant.project, model)
             now = self._means.now()
-            place = self._at_once(candidates, now)
+            place = self._at(candidates, now) if candidates.gate.take_now(spec.max_concurrent) else None
             if place is None:
                 place = await self._when_free(candidates, rest, now)
                 if place is None:
@@ -139,12 +140,6 @@ class AlongRoute(Generic[T]):
             else:
                 self._turn.model = place.candidate.served
                 return Won(value, place, self._end_of(place), self._means.deadlines)
-
-    def _at_once(self, candidates: Candidates, now: float) -> Place | None:
-        """A place for one try, where there is one now; which is nearly always."""
-        if not candidates.gate.take_now(candidates.model.spec.max_concurrent):
-            return None
-        return self._at(candidates, now)
 
     async def _when_free(self, candidates: Candidates, rest: Sequence[ServedModel], now: float) -> Place | None:
         """A place after a wait in the queue; None where the next model is the better way, with the reason noted."""
@@ -177,8 +172,7 @@ class AlongRoute(Generic[T]):
 
     def _at(self, candidates: Candidates, now: float, *, beside: Place | None = None) -> Place | None:
         """A place at one of the deployments; the gate has let us in, and is told where none of them is open."""
-        tried = self._tried if beside is None else {*self._tried, beside.candidate.state}
-        candidate = candidates.pick(now, tried)
+        candidate = candidates.pick(now, self._tried if beside is None else {*self._tried, beside.candidate.state})
         ticket = None if candidate is None else candidate.state.breaker.begin(now)
         if candidate is None or ticket is None:
             candidates.gate.give_back(None)
@@ -193,10 +187,15 @@ class AlongRoute(Generic[T]):
         turn.model = served
         turn.attempts += 1
         try:
+            turn.unsure = (*turn.unsure, place.candidates.model)
+            if len(turn.unsure) > 1 and turn.make_room is not None:
+                await turn.make_room(turn)
             bound = self._bound(served.spec)
             sent = self._send(served)
             value = await (sent if bound is None else within(bound, sent, served.spec.name))
         except RondoError as error:
+            if not may_have_cost(error):
+                turn.not_billed(served)
             place.end(error, forget=not faults.judge(error).counts)
             self._tried = {*self._tried, place.candidate.state}
             place.note(turn, error)

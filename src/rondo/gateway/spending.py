@@ -7,19 +7,30 @@ so a request that asks for no bound is sent with one. Of all models that may ans
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
 from math import ceil
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
-from rondo.errors import InvalidRequest, RondoError, UpstreamError, UpstreamUnreachable
+from rondo.errors import (
+    ConnectTimeout,
+    InvalidRequest,
+    PriceUnknown,
+    RateLimited,
+    RondoError,
+    Unavailable,
+    UpstreamError,
+    UpstreamSilent,
+    UpstreamUnreachable,
+)
 from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import ChatRequest, ClientRequest, EmbeddingsRequest
-from rondo.limits.ledger import Hold
-from rondo.limits.model import MOST_COUNT, MOST_USD, NANO, Claim, Matched, to_nano, to_usd
+from rondo.gateway.wire import ClientRequest, EmbeddingsRequest
+from rondo.limits.model import MOST_COUNT, MOST_USD, NANO, Claim, Matched
 from rondo.providers.prices import Price
 
 DEFAULT_MAX_TOKENS = 4_096
@@ -34,9 +45,39 @@ FILE_TOKENS = 200_000
 _OVERHEAD = 1_024  # what providers put around messages and tools
 _BOUNDS = ("max_tokens", "max_completion_tokens")
 _CHOICES = ("n", "best_of")
-_MEDIA = (b'"image_url"', b'"file"', b'"input_audio"', b"\\u00")  # the last may spell any of them
-_anything = msgspec.json.Decoder()
+_ASKED = frozenset((*_BOUNDS, *_CHOICES))
+_MEDIA = (b'_url"', b'"file"')
+_SPELLED = re.compile(rb"\\u00(?:5[fF]|[67])")  # a letter of a field's name, written so
+_NANO_PER_TOKEN = NANO / 1_000_000  # prices are dollars for a million tokens
+_MOST_NANO = MOST_USD * NANO
+_NO_FIELDS: Mapping[str, Raw] = {}
+_encode = msgspec.json.Encoder().encode
 _optional_int = msgspec.json.Decoder(int | None)
+
+
+class Terms(Struct, frozen=True):
+    """What a model takes part in the worst case with, whatever the request: known for as long as the plan holds."""
+
+    completion: int
+    """Tokens of the longest answer, over all choices, to a request that asks for no bound of its own."""
+    prompt: int
+    """Tokens that its own parameters, and the release's, add to the prompt at most."""
+    tries: int
+    """How many tries one answer may take at the same time: two, where it is hedged."""
+    rates: tuple[tuple[float, float], ...] | None
+    """Dollars for a million tokens of prompt and of answer, at each address; None where one is not known."""
+
+
+def terms_of(model: ServedModel, release: ServedRelease | None) -> Terms:
+    """Raises InvalidRequest for a bound among the parameters that cannot be read."""
+    prices = [place.price or model.price for place in model.deployments or (model,)]
+    own = sum(len(_encode(value)) for value in model.spec.params.values() if isinstance(value, str | list | dict))
+    return Terms(
+        completion=_completion(_NO_FIELDS, model, release),
+        prompt=own + (0 if release is None else sum(map(len, release.params.values()))),
+        tries=1 if model.spec.hedge_after_s is None else 2,
+        rates=None if None in prices else tuple(_rate(price) for price in prices if price is not None),
+    )
 
 
 def worst_case(
@@ -48,25 +89,44 @@ def worst_case(
     release: ServedRelease | None = None,
     rendered: bytes = b"",
     answers: int = 1,
+    hedges: bool = True,
+    known: Callable[[ServedModel, ServedRelease | None], Terms] = terms_of,
 ) -> Claim:
     """The most that the request can use, whichever of `models` answers; of an app, `rendered` are its messages.
 
-    `answers` is how often it may be asked for one.
+    `answers` is how often it may be asked for one, each with a second try beside it where the model `hedges`.
+    `known` remembers terms.
 
-    Raises InvalidRequest: for a bound that cannot be read, and for a model without a price where there is a budget.
+    Raises InvalidRequest for a bound that cannot be read, and PriceUnknown where there is a budget.
     """
     if not matched.needs_bound:
         return Claim(at)
+    fields, has_budget = request.fields, matched.has_budget
     prompt = prompt_tokens(request, release, rendered)
+    embeds = type(request) is EmbeddingsRequest
+    asks = not embeds and not _ASKED.isdisjoint(fields)
     tokens, nano = 0, 0
     for model in models:
-        completion = 0 if isinstance(request, EmbeddingsRequest) else _completion(request, model, release)
-        tries = answers if model.spec.hedge_after_s is None else 2 * answers
-        tokens = max(tokens, (prompt + completion) * tries)
-        if matched.has_budget:
-            for price in _prices(model):
-                nano = max(nano, _cost(price, prompt, completion) * tries)
-    return Claim(at, min(tokens, MOST_COUNT + 1), min(nano, MOST_USD * NANO + 1))
+        terms = known(model, release)
+        whole = prompt + terms.prompt
+        completion = 0 if embeds else _completion(fields, model, release) if asks else terms.completion
+        tries = answers * terms.tries if hedges else answers
+        if (most := (whole + completion) * tries) > tokens:
+            tokens = most
+        if has_budget:
+            if terms.rates is None:
+                raise PriceUnknown(
+                    f"A budget applies, and the price of the model {model.spec.name!r} is not known.",
+                    remedy=f"Set `models.{model.spec.name}.price` in rondo.toml, or call a model of known price.",
+                    param="model",
+                )
+            for of_prompt, of_answer in terms.rates:
+                cost = ceil((whole * of_prompt + completion * of_answer) * _NANO_PER_TOKEN) * tries
+                if cost > nano:  # noqa: PLR1730, on the way of each request
+                    nano = cost
+    if tokens > MOST_COUNT or nano > _MOST_NANO:
+        tokens, nano = min(tokens, MOST_COUNT + 1), min(nano, _MOST_NANO + 1)
+    return Claim(at, tokens, nano)
 
 
 def bound_to_send(
@@ -79,7 +139,7 @@ def bound_to_send(
     if not matched.needs_bound or isinstance(request, EmbeddingsRequest):
         return None
     for name in _BOUNDS:
-        if _number(request, model, release, name) is not None:
+        if _number(request.fields, model, release, name) is not None:
             return None
     # OpenAI's own newer models refuse `max_tokens`; many others know nothing else.
     name = "max_completion_tokens" if model.spec.provider in ("openai", "azure") else "max_tokens"
@@ -87,83 +147,54 @@ def bound_to_send(
 
 
 def prompt_tokens(request: ClientRequest, release: ServedRelease | None, rendered: bytes) -> int:
-    """An upper bound of the prompt's tokens."""
+    """An upper bound of the prompt's tokens, but for those of parameters."""
     fields = request.fields
     if release is None:
-        count = sum(map(len, fields.values()))
+        count = sum(map(len, fields.values())) + _OVERHEAD
         messages = fields.get("messages")
-        if messages is None or _is_text(request):
-            return count + _OVERHEAD
-        return count + _media(bytes(messages)) + _OVERHEAD
+        return count if messages is None else count + _media(bytes(messages))
     count = sum(len(value) for name, value in fields.items() if name not in ("messages", "inputs"))
-    count += sum(map(len, release.params.values())) + len(rendered)
-    return count + _media(rendered) + _OVERHEAD
+    return count + len(rendered) + _media(rendered) + _OVERHEAD
 
 
-def may_have_cost(error: RondoError | None) -> bool:
-    """Whether a try that ended so may be on the provider's bill. None: it was answered, or its client left.
+def may_have_cost(error: RondoError) -> bool:
+    """Whether a try that ended so may be on the provider's bill.
 
     Providers take nothing for what they refuse, nor for what never reached them.
     """
-    if isinstance(error, UpstreamUnreachable):
-        return False
-    return not (isinstance(error, UpstreamError) and error.status is not None and error.status >= 400)
+    if isinstance(error, UpstreamError):
+        if isinstance(error, UpstreamUnreachable):
+            return isinstance(error, UpstreamSilent)
+        if isinstance(error, ConnectTimeout):
+            return False
+        return error.status is None or error.status < 400
+    return not isinstance(error, InvalidRequest | RateLimited | Unavailable)  # it was not sent
 
 
-def charge(
-    hold: Hold, *, sent: bool, cost_usd: float | None, tokens: int | None
-) -> tuple[int | None, int | None, float | None]:
-    """(tokens, nano) to settle, and the record's `charged_usd`. `sent`: a provider may have begun to answer.
-
-    What was sent and is of unknown cost is charged what was reserved for it.
-    """
-    if not sent:  # refused, or answered from the cache
-        return tokens or 0, to_nano(cost_usd or 0.0), cost_usd
-    if cost_usd is not None:
-        return tokens, to_nano(cost_usd), cost_usd
-    return tokens, None, to_usd(hold.nano) if hold.nano else None
+def _rate(price: Price) -> tuple[float, float]:
+    """As if all of the prompt were of the dearest kind."""
+    return max(price.input, price.cache_read or 0.0, price.cache_write or 0.0), price.output
 
 
-def _prices(model: ServedModel) -> Sequence[Price]:
-    """Of the model at each of its addresses. Raises InvalidRequest where one is not known."""
-    found = []
-    for place in model.deployments or (model,):
-        price = place.price or model.price
-        if price is None:
-            raise InvalidRequest(
-                f"A budget applies, and the price of the model {model.spec.name!r} is not known.",
-                remedy=f"Set `models.{model.spec.name}.price` in rondo.toml, or call a model of known price.",
-                param="model",
-            )
-        found.append(price)
-    return found
-
-
-def _cost(price: Price, prompt: int, completion: int) -> int:
-    """Nano-dollars, rounded up, if all of the prompt is of the dearest kind."""
-    dearest = max(price.input, price.cache_read or 0.0, price.cache_write or 0.0)
-    return ceil((prompt * dearest + completion * price.output) * (NANO / 1_000_000))
-
-
-def _completion(request: ClientRequest, model: ServedModel, release: ServedRelease | None) -> int:
+def _completion(fields: Mapping[str, Raw], model: ServedModel, release: ServedRelease | None) -> int:
     """The longest answer, over all choices."""
-    asked = [number for name in _BOUNDS if (number := _number(request, model, release, name)) is not None]
+    asked = [number for name in _BOUNDS if (number := _number(fields, model, release, name)) is not None]
     longest = max(asked) if asked else model.spec.max_output_tokens or DEFAULT_MAX_TOKENS
-    choices = max([_number(request, model, release, name) or 1 for name in _CHOICES])
+    choices = max([_number(fields, model, release, name) or 1 for name in _CHOICES])
     return min(longest, MOST_COUNT) * min(choices, MOST_COUNT)
 
 
-def _number(request: ClientRequest, model: ServedModel, release: ServedRelease | None, name: str) -> int | None:
+def _number(fields: Mapping[str, Raw], model: ServedModel, release: ServedRelease | None, name: str) -> int | None:
     """A field as the provider will get it: see `request_body.py` for what wins. Raises InvalidRequest."""
     value: Any = None
     if release is None:
-        value = request.fields.get(name)
+        value = fields.get(name)
         if value is None:  # a null of the client's is the bytes of one
             value = model.spec.params.get(name)
             if value is None:
                 return None
     else:
-        for source in (model.spec.params, release.params, request.fields):
+        for source in (model.spec.params, release.params, fields):
             if name in source:
                 value = source[name]
                 break
@@ -179,23 +210,18 @@ def _number(request: ClientRequest, model: ServedModel, release: ServedRelease |
     return value
 
 
-def _is_text(request: ClientRequest) -> bool:
-    """Whether every message is plain text, as nearly always: then there is nothing else to look for in them."""
-    if not isinstance(request, ChatRequest) or not request.messages:
-        return False
-    return all(isinstance(message.content, str) for message in request.messages)
-
-
 def _media(messages: bytes) -> int:
-    """What pictures, documents and sound add to the bytes of these messages; below zero where they come along."""
-    for mark in _MEDIA:
-        if mark in messages:
-            break
-    else:
+    """What pictures, documents, sound and video add to the bytes of these messages; below zero where they come along.
+
+    Raises InvalidRequest.
+    """
+    if messages.count(b"[") == 1:  # the list of messages, and no parts
+        return 0
+    if not any(mark in messages for mark in _MEDIA) and _SPELLED.search(messages) is None:
         return 0
     try:
-        found = read(_anything, messages)
-    except UNREADABLE as error:
+        found = _messages(messages.decode())
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"`messages` cannot be read: {error}.", param="messages") from None
     parts = (
         part
@@ -207,14 +233,26 @@ def _media(messages: bytes) -> int:
     return sum(map(_part, parts))
 
 
+def _once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. One that has a field twice is refused: the provider may read the other of the two."""
+    found = dict(fields)
+    if len(found) != len(fields):
+        raise InvalidRequest("`messages` has an object with a field twice.", remedy="Send it once.", param="messages")
+    return found
+
+
+_messages = json.JSONDecoder(object_pairs_hook=_once).decode
+
+
 def _part(part: dict[str, Any]) -> int:
-    kind = part.get("type")
-    if kind == "image_url":
+    """By what the part holds: some servers take one that does not say its type."""
+    count = FILE_TOKENS * (("video_url" in part) + ("audio_url" in part))
+    if "image_url" in part:
         url = _inner(part, "image_url", "url")
-        return IMAGE_TOKENS - (len(url) if url.startswith("data:") else 0)
-    if kind == "file":
-        return max(0, FILE_TOKENS - len(_inner(part, "file", "file_data")))
-    return 0
+        count += IMAGE_TOKENS - (len(url) if url.startswith("data:") else 0)
+    if "file" in part:
+        count += max(0, FILE_TOKENS - len(_inner(part, "file", "file_data")))
+    return count
 
 
 def _inner(part: dict[str, Any], outer: str, name: str) -> str:

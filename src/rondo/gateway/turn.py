@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +26,7 @@ _log = logging.getLogger("rondo.gateway")
 NOTHING_SAID = Said()
 _NOTHING_USED = Usage()
 _encode = msgspec.json.Encoder().encode
+SpanKind = Literal["retrieve", "render", "model", "rule", "cache", "errand"]
 CLIENT_CLOSED = 499
 """Status of a call whose client left before the end (nginx's number for it)."""
 
@@ -34,6 +35,41 @@ _NOT_PARAMS = frozenset(("model", "messages", "input", "stream", "inputs", "sess
 
 class Turn:
     """Filled in step by step by the pipeline; `call` makes the record."""
+
+    # What most requests have none of stands here, and is set where there is any.
+    app: ServedApp | None = None
+    release: ServedRelease | None = None
+    model: ServedModel | None = None
+    attempts = 0
+    context: Sequence[Chunk] | None = None
+    rendered: bytes = b""
+    first_token_ms: float | None = None
+    said = NOTHING_SAID
+    chunks: Sequence[Chunk] = ()
+    verdicts: Sequence[Verdict] = ()
+    blocked: str | None = None
+    """What a guard answers in the place of a model."""
+    rule: str | None = None
+    rerouted = False
+    """Whether a rule or a guard has put other models in the place of the route."""
+    hit: Hit | None = None
+    matched: Matched | None = None
+    hold: Any = None
+    """What is reserved at the ledger, until it is settled."""
+    extended: tuple[Any, ...] = ()
+    """What is reserved besides, for further tries."""
+    make_room: Callable[[Turn], Awaitable[None]] | None = None
+    """Reserves for one more try, where others may be on a bill; None where no budget applies."""
+    unsure: tuple[ServedModel, ...] = ()
+    """The model of each try that may be on a provider's bill, also of the one that answered."""
+    errands: tuple[Turn, ...] = ()
+    """What the request has reserved for errands of its own, until it is settled."""
+    side_usd = 0.0
+    """What guards and the cache have spent on models, and what an answer that had to be mended has cost."""
+    side_tokens = 0
+    """Tokens of an answer that had to be mended."""
+    recorded: Call | None = None
+    shadow_of: str | None = None
 
     def __init__(
         self, plan: Plan, grant: Grant, wire: Wire, request: ClientRequest, copied: Copied | None = None
@@ -44,36 +80,11 @@ class Turn:
         self.request = request
         self.started_at = clock.now_us()
         self.trace_id, self.span_id = ids.new_ids(self.started_at)
-        self.app: ServedApp | None = None
-        self.release: ServedRelease | None = None if copied is None else copied.release
-        self.model: ServedModel | None = None
-        self.attempts = 0
-        self.context: Sequence[Chunk] | None = None
-        self.chunks: list[Chunk] = []
-        self.rendered: bytes = b""
         self.spans: list[Span] = []
-        self.first_token_ms: float | None = None
-        self.said = NOTHING_SAID
-        self.verdicts: list[Verdict] = []
         self.issued: set[str] = set()
         """Tokens that stand for values of this request."""
-        self.blocked: str | None = None
-        """What a guard answers in the place of a model."""
-        self.rule: str | None = None
-        self.rerouted = False
-        """Whether a rule or a guard has put other models in the place of the route."""
-        self.hit: Hit | None = None
-        self.matched: Matched | None = None
-        self.hold: Any = None
-        """What is reserved at the ledger, until it is settled."""
-        self.may_have_cost = False
-        """Whether a try that came to nothing may be on a provider's bill."""
-        self.side_usd = 0.0
-        """What guards and the cache have spent on models, and what an answer that had to be mended has cost."""
-        self.side_tokens = 0
-        """Tokens of an answer that had to be mended."""
-        self.recorded: Call | None = None
-        self.shadow_of: str | None = None if copied is None else copied.trace_id
+        if copied is not None:
+            self.release, self.shadow_of = copied.release, copied.trace_id
         self._began = clock.monotonic()
 
     @property
@@ -96,7 +107,7 @@ class Turn:
 
     def add_span(
         self,
-        kind: Literal["retrieve", "render", "model", "rule", "cache", "errand"],
+        kind: SpanKind,
         name: str,
         since_ms: float,
         *,
@@ -104,6 +115,12 @@ class Turn:
         **attributes: object,
     ) -> None:
         """A step that began `since_ms` into the turn and ends now."""
+        self.keep_span(kind, name, since_ms, _encode(attributes).decode(), error)
+
+    def keep_span(
+        self, kind: SpanKind, name: str, since_ms: float, attributes: str, error: RondoError | None = None
+    ) -> None:
+        """As `add_span`; `attributes` are JSON already."""
         self.spans.append(
             Span(
                 span_id=ids.next_span_id(self.span_id, len(self.spans) + 1),
@@ -114,7 +131,7 @@ class Turn:
                 duration_ms=self.elapsed_ms() - since_ms,
                 status="error" if error else "ok",
                 error=str(error) if error else None,
-                attributes=_encode(attributes).decode(),
+                attributes=attributes,
             )
         )
 
@@ -136,12 +153,24 @@ class Turn:
         price = self.model.price if self.model is not None else None
         return counted, None if price is None else cost_usd(counted, price) + self.side_usd
 
+    @property
+    def lost(self) -> tuple[ServedModel, ...]:
+        """Of the tries that may be on a bill, those that brought no answer."""
+        assert self.model is not None
+        return _without(self.unsure, self.model)
+
+    def not_billed(self, model: ServedModel) -> None:
+        """A try at this model is on no bill."""
+        self.unsure = _without(self.unsure, model)
+
     def put_aside(self) -> None:
         """Another answer is asked for in the place of this one, which is paid all the same."""
         usage, cost = self.bill()
         self.side_usd = cost or self.side_usd
         if usage is not None:
             self.side_tokens += usage.total
+            if cost is not None:
+                self.unsure = self.lost
         self.said = structs.replace(self.said, usage=None)
 
     def call(
@@ -162,14 +191,6 @@ class Turn:
             more["error_code"] = "client_closed"
         if model is not None:
             more.update(model=model.spec.name, provider=model.spec.provider, price_version=model.price_version)
-        if usage is not None:
-            more.update(
-                input_tokens=usage.input,
-                cache_read_tokens=usage.cache_read,
-                cache_write_tokens=usage.cache_write,
-                output_tokens=usage.output,
-                reasoning_tokens=usage.reasoning,
-            )
         if request.inputs:
             more["inputs"] = _encode(request.inputs).decode()
         return Call(
@@ -195,6 +216,11 @@ class Turn:
             input=_text(request.fields.get("input" if self.wire == "embeddings" else "messages")),
             output=said.output.decode("utf-8", "replace"),
             params=_params(request.fields),
+            input_tokens=None if usage is None else usage.input,
+            cache_read_tokens=None if usage is None else usage.cache_read,
+            cache_write_tokens=None if usage is None else usage.cache_write,
+            output_tokens=None if usage is None else usage.output,
+            reasoning_tokens=None if usage is None else usage.reasoning,
             cost_usd=cost,
             charged_usd=charged,
             spans=self.spans,
@@ -222,11 +248,11 @@ class Turn:
             "knowledge_version": release.knowledge_version,
             "handed_over": self.handed_over,
             "rendered": self.rendered.decode(),
-            "chunks": self.chunks,
+            "chunks": list(self.chunks),
             "arm": "live" if self.shadow_of is None else "shadow",
             "shadow_of": self.shadow_of,
             "rule": self.rule,
-            "guards": self.verdicts,
+            "guards": list(self.verdicts),
             **hit,
         }
 
@@ -237,6 +263,14 @@ def fault_of(error: Exception) -> RondoError:
         return error
     _log.error("unexpected error in a call", exc_info=error)
     return unexpected()
+
+
+def _without(tries: tuple[ServedModel, ...], model: ServedModel) -> tuple[ServedModel, ...]:
+    """But for one try at this model, at whichever of its addresses."""
+    for position, each in enumerate(tries):
+        if each.spec.name == model.spec.name:
+            return (*tries[:position], *tries[position + 1 :])
+    return tries
 
 
 def _text(raw: Raw | None) -> str:

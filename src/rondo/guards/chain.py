@@ -16,7 +16,7 @@ from typing import TypeVar
 from msgspec import Struct, structs
 
 from rondo import clock
-from rondo.errors import RondoError, Unavailable
+from rondo.errors import BudgetExceeded, PriceUnknown, RondoError, Unavailable
 from rondo.guards.model import Action, Ask, AskingCheck, Check, Finding, Looked, PlacingCheck, Stage, Text
 from rondo.guards.pseudonyms import Pseudonyms, tokens_in
 from rondo.records import Verdict
@@ -50,12 +50,17 @@ class Guard(Struct, frozen=True, kw_only=True):
     repair: bool = False
 
     async def look(self, texts: Sequence[Text], ask: Ask, stage: Stage) -> Looked:
-        """What the check says. Raises Unavailable where it cannot, unless the guard only flags."""
+        """What the check says. Raises Unavailable where it cannot, unless the guard only flags.
+
+        Whatever the action: raises BudgetExceeded and PriceUnknown where a budget keeps its model from being asked.
+        """
         try:
             if self.check is not None:
                 return await aside(texts, partial(self.check.look, texts))
             assert self.asking is not None
             return await self.asking.ask(texts, ask)
+        except (BudgetExceeded, PriceUnknown):  # the request's own limit, not a failure of the check
+            raise
         except RondoError as error:
             reason = error.code
         except Exception:

@@ -12,6 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from heapq import nlargest
 
+from msgspec import Struct
+
 from rondo import clock
 from rondo.errors import RondoError, Unavailable
 from rondo.limits.ledger import LedgerState, Used, refusal
@@ -19,7 +21,6 @@ from rondo.limits.model import (
     DAY_US,
     Bound,
     Claim,
-    Limit,
     Matched,
     next_day,
     next_month,
@@ -47,44 +48,42 @@ class _Pot:
         self.held = 0
 
 
-class _Rate:
+class _Rate(Window):
     """What one subject did in the last minute, and does now."""
 
-    __slots__ = ("busy", "requests", "tokens")
+    __slots__ = ("busy",)
 
     def __init__(self) -> None:
-        self.requests = Window()
-        self.tokens = Window()
+        super().__init__()
         self.busy = 0
 
 
 class _Lane:
     """All that a request of one caller touches, at hand: for one day."""
 
-    __slots__ = ("budgets", "pots", "rates", "user_pots")
+    __slots__ = ("budgets", "matched", "pots", "rates", "user_pots")
 
-    def __init__(self) -> None:
+    def __init__(self, matched: Matched) -> None:
+        self.matched = matched
         self.pots: tuple[_Pot, ...] = ()
         self.user_pots: tuple[_Pot, ...] = ()
         """Empty while nobody counts users."""
         self.budgets: list[tuple[Bound, _Pot, int, bool]] = []
         """Bound, pot, allowed, whether it is a day's."""
-        self.rates: list[tuple[Bound, Limit, _Rate]] = []
+        self.rates: list[tuple[Bound, _Rate, int | None, int | None, int | None]] = []
+        """Bound, counts, and the most of requests, tokens and calls at the same time."""
 
 
-class MemoryHold:
+class MemoryHold(Struct, eq=False):
     """What a call has taken, and where."""
 
-    __slots__ = ("at", "lane", "matched", "nano", "settled", "token_places", "tokens")
-
-    def __init__(self, matched: Matched, lane: _Lane, claim: Claim) -> None:
-        self.matched = matched
-        self.lane = lane
-        self.at = claim.at
-        self.nano = claim.nano
-        self.tokens = claim.tokens
-        self.token_places: list[tuple[Window, Count]] = []
-        self.settled = False
+    lane: _Lane
+    at: int
+    nano: int
+    tokens: int
+    places: tuple[tuple[Window, Count], ...] = ()
+    """Where tokens are to be corrected."""
+    settled: bool = False
 
 
 class MemoryLedger:
@@ -121,20 +120,19 @@ class MemoryLedger:
         lane = self._lanes.get(matched)
         if lane is None:
             lane = self._lane(matched, claim.at)
-        nano, now = claim.nano, clock.monotonic()
+        nano, tokens, now = claim.nano, claim.tokens, int(clock.monotonic())
         self._check(lane, claim, now)
-        hold = MemoryHold(matched, lane, claim)
+        hold = MemoryHold(lane, claim.at, nano, tokens)
         if nano:
             for pot in lane.pots:
                 pot.held += nano
             for pot in lane.user_pots:
                 pot.held += nano
-        for _, limit, rate in lane.rates:
+        for _, rate, _, most_tokens, _ in lane.rates:
             rate.busy += 1
-            if limit.requests_per_minute is not None:
-                rate.requests.take(now, 1)
-            if limit.tokens_per_minute is not None:
-                hold.token_places.append((rate.tokens, rate.tokens.take(now, claim.tokens)))
+            place = rate.take(now, tokens)
+            if most_tokens is not None:
+                hold.places = (*hold.places, (rate, place))
         return hold
 
     def settle(self, hold: MemoryHold, *, tokens: int | None, nano: int | None) -> None:
@@ -147,16 +145,17 @@ class MemoryLedger:
             for pot in lane.pots:
                 pot.held -= reserved
                 pot.spent += spent
-            if self._counts_users and hold.matched.user_subject is not None:
+            user = lane.matched.user_subject
+            if user is not None and self._counts_users:
                 for pot in lane.user_pots:
                     pot.held -= reserved
-                known = lane.user_pots if self._lanes.get(hold.matched) is lane else ()
-                self._spend_of_user(known or self._user_pots(hold.matched.user_subject, hold.at), spent)
-        for _, _, rate in lane.rates:
+                known = lane.user_pots if self._lanes.get(lane.matched) is lane else ()
+                self._spend_of_user(known or self._user_pots(user, hold.at), spent)
+        for _, rate, _, _, _ in lane.rates:
             rate.busy -= 1
-        if tokens is not None and hold.token_places and tokens != hold.tokens:
-            now = clock.monotonic()
-            for window, place in hold.token_places:
+        if tokens is not None and hold.places and tokens != hold.tokens:
+            now = int(clock.monotonic())
+            for window, place in hold.places:
                 window.correct(place, now, tokens - hold.tokens)
 
     def spend(self, project: str, key_id: str, user: str | None, app: str | None, *, at: int, nano: int) -> None:
@@ -172,18 +171,19 @@ class MemoryLedger:
     async def used(self, subjects: Sequence[str]) -> list[Used]:
         if not self._users_known and any(_is_user(subject) for subject in subjects):
             await self._learn_users()
-        at, now = clock.now_us(), clock.monotonic()
+        at, now = clock.now_us(), int(clock.monotonic())
         days, months = (self._pots.get(period, {}) for period in periods_of(at))
         nothing, idle = _Pot(), _Rate()
         found = []
         for subject in subjects:
             day, month = days.get(subject, nothing), months.get(subject, nothing)
             rate = self._rates.get(subject, idle)
+            rate.look(now)
             found.append(
                 Used(
                     subject=subject,
-                    requests=rate.requests.look(now),
-                    tokens=rate.tokens.look(now),
+                    requests=rate.requests,
+                    tokens=rate.tokens,
                     concurrent=rate.busy,
                     day_spent=day.spent,
                     day_reserved=day.held,
@@ -203,29 +203,28 @@ class MemoryLedger:
     def state(self) -> LedgerState:
         return LedgerState(backend="memory")
 
-    def _check(self, lane: _Lane, claim: Claim, now: float) -> None:
+    def _check(self, lane: _Lane, claim: Claim, now: int) -> None:
         """Raises the refusal of the first limit without room; takes nothing."""
+        nano = claim.nano
         for bound, pot, allowed, is_day in lane.budgets:
             left = allowed - pot.spent - pot.held
-            if claim.nano > left:
+            if nano > left:
                 end = next_day(claim.at) if is_day else next_month(claim.at)
                 wait = max(1, -(-(end - clock.now_us()) // 1_000_000))
                 raise refusal(bound, "day" if is_day else "month", claim, left=left, wait_s=wait)
-        for bound, limit, rate in lane.rates:
-            if limit.concurrent is not None and rate.busy >= limit.concurrent:
+        for bound, rate, requests, tokens, concurrent in lane.rates:
+            rate.look(now)
+            if concurrent is not None and rate.busy >= concurrent:
                 raise refusal(bound, "concurrent", claim)
-            most = limit.requests_per_minute
-            if most is not None and rate.requests.look(now) >= most:
-                raise refusal(bound, "requests", claim, wait_s=rate.requests.wait(now, 1, most))
-            most = limit.tokens_per_minute
-            if most is not None and rate.tokens.look(now) + claim.tokens > most:
-                wait = rate.tokens.wait(now, claim.tokens, most)
-                raise refusal(bound, "tokens", claim, wait_s=wait)
+            if requests is not None and rate.requests >= requests:
+                raise refusal(bound, "requests", claim, wait_s=rate.wait_for_request(now, requests))
+            if tokens is not None and rate.tokens + claim.tokens > tokens:
+                raise refusal(bound, "tokens", claim, wait_s=rate.wait_for_tokens(now, claim.tokens, tokens))
 
     def _lane(self, matched: Matched, at: int) -> _Lane:
         if len(self._lanes) >= _LANES:
             self._lanes.clear()
-        lane, (day, month) = _Lane(), periods_of(at)
+        lane, (day, month) = _Lane(matched), periods_of(at)
         lane.pots = tuple(self._pot(period, subject) for period in (day, month) for subject in matched.subjects)
         if self._counts_users and matched.user_subject is not None:
             lane.user_pots = self._user_pots(matched.user_subject, at)
@@ -234,8 +233,9 @@ class MemoryLedger:
             for period, allowed in ((day, limit.nano_per_day), (month, limit.nano_per_month)):
                 if allowed is not None:
                     lane.budgets.append((bound, self._pot(period, bound.subject), allowed, period is day))
-            if not (limit.requests_per_minute is limit.tokens_per_minute is limit.concurrent is None):
-                lane.rates.append((bound, limit, self._rate(bound.subject)))
+            most = limit.requests_per_minute, limit.tokens_per_minute, limit.concurrent
+            if most != (None, None, None):
+                lane.rates.append((bound, self._rate(bound.subject), *most))
         self._lanes[matched] = lane
         return lane
 
@@ -259,12 +259,10 @@ class MemoryLedger:
 
     def _forget_idle(self) -> None:
         """Drop who did nothing for a minute: any user may come once."""
-        now = clock.monotonic()
-        self._rates = {
-            subject: rate
-            for subject, rate in self._rates.items()
-            if rate.busy or rate.requests.look(now) or rate.tokens.look(now)
-        }
+        now = int(clock.monotonic())
+        for rate in self._rates.values():
+            rate.look(now)
+        self._rates = {subject: rate for subject, rate in self._rates.items() if rate.busy or rate.requests}
         self._rates_checked_at = max(_IDLE_CHECK, 2 * len(self._rates))
         self._lanes.clear()
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from rondo.errors import InvalidRequest
 
@@ -62,10 +62,16 @@ class Bound(Struct, frozen=True):
     words: str
 
 
+def _money_of(bound: Bound) -> Bound:
+    """Its budget alone, without what it says of requests and tokens."""
+    limit = structs.replace(bound.limit, requests_per_minute=None, tokens_per_minute=None, concurrent=None)
+    return structs.replace(bound, limit=limit)
+
+
 class Matched:
     """All limits that a request meets, and every subject that its money counts for. Made once for the same caller."""
 
-    __slots__ = ("bounds", "has_budget", "needs_bound", "project", "subjects", "user_subject")
+    __slots__ = ("bounds", "has_budget", "money", "needs_bound", "project", "subjects", "user_subject")
 
     def __init__(self, project: str, bounds: tuple[Bound, ...], subjects: tuple[str, ...], user: str | None) -> None:
         self.project = project
@@ -76,6 +82,16 @@ class Matched:
         self.has_budget = any(bound.limit.has_budget for bound in bounds)
         self.needs_bound = self.has_budget or any(bound.limit.tokens_per_minute is not None for bound in bounds)
         """Whether it matters how much the request can cost at most."""
+        self.money: Matched | None = self._money()
+        """Its budgets alone, for what is spent beside the request's own call; None where there is none."""
+
+    def _money(self) -> Matched | None:
+        if not self.has_budget:
+            return None
+        budgets = tuple(_money_of(bound) for bound in self.bounds if bound.limit.has_budget)
+        if budgets == self.bounds:
+            return self
+        return Matched(self.project, budgets, self.subjects, self.user_subject)
 
 
 class Claim(Struct, frozen=True):

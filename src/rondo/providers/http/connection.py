@@ -18,7 +18,7 @@ from typing import Final, cast
 
 import httptools
 
-from rondo.errors import UpstreamCut, UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from rondo.errors import UpstreamCut, UpstreamError, UpstreamSilent, UpstreamTimeout, UpstreamUnreachable
 
 _IDLE: Final = 1
 _ASKED: Final = 2
@@ -130,6 +130,15 @@ class Connection(asyncio.Protocol):
             except BaseException:
                 self.abort()
                 raise
+        return self.taken(most)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of the response has come, as it nearly always has together with its head."""
+        return self._state == _ENDED
+
+    def taken(self, most: int) -> bytes:
+        """As `whole`, of a response that has ended."""
         if self._error is not None:
             raise self._error
         if self._buffered > most:
@@ -231,7 +240,8 @@ class Connection(asyncio.Protocol):
             why = getattr(exc, "strerror", None) or (type(exc).__name__ if exc is not None else "closed")
             if self._state == _ASKED:
                 when = "while the request was being sent" if self._sending else "without an answer"
-                self._error = UpstreamUnreachable(f"{self.server} broke off the connection {when} ({why}).")
+                broke = UpstreamUnreachable if self._sending else UpstreamSilent
+                self._error = broke(f"{self.server} broke off the connection {when} ({why}).")
             elif self._state != _ENDED:
                 self._error = UpstreamCut(f"The provider broke off its answer ({why}).")
         if self._state != _ENDED:
@@ -264,8 +274,9 @@ class Connection(asyncio.Protocol):
         if self._state != _ASKED:
             return  # a trailer
         name = name.lower()
-        before = self.headers.get(name)
-        self.headers[name] = value if before is None else before + b", " + value
+        if name in self.headers:
+            value = self.headers[name] + b", " + value
+        self.headers[name] = value
 
     def on_headers_complete(self) -> None:
         if self._state == _ENDED:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from typing import Any, NamedTuple, TypeVar
 
-from rondo.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from rondo.errors import ConnectTimeout, UpstreamError, UpstreamUnreachable
 from rondo.providers.http.address import Origin
 from rondo.providers.http.proxy import Proxy, open_tunnel
 
@@ -103,12 +103,12 @@ class Dialer:
         self._timeout_s = timeout_s
 
     async def dial(self, protocol: Callable[[], P]) -> P:
-        """A connected protocol. Raises UpstreamUnreachable, UpstreamTimeout."""
+        """A connected protocol. Raises UpstreamUnreachable, ConnectTimeout."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._dial(protocol)
         except TimeoutError:
-            raise UpstreamTimeout(f"{self._where} took no connection within {self._timeout_s:g} s.") from None
+            raise ConnectTimeout(f"{self._where} took no connection within {self._timeout_s:g} s.") from None
         except socket.gaierror as error:
             raise self._failed(f"its name could not be looked up ({error.strerror})") from None
         except ssl.SSLCertVerificationError as error:
