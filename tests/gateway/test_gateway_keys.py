@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from msgspec import structs
 
 from gateway_house import HELLO, KEY, House
 
@@ -151,3 +152,11 @@ async def test_refusals_for_a_key_never_echo_it(house: House) -> None:
 async def test_a_key_comes_in_the_header_of_any_sdk(house: House, headers: dict[str, str]) -> None:
     response = await come_in(house, "GET", "/v1/models", None, headers)
     assert response.status_code == 200
+
+
+async def test_a_key_that_was_used_before_is_refused_once_it_is_revoked(house: House) -> None:
+    body = {"model": "echo", "messages": HELLO}
+    for _ in range(2):
+        assert (await come_in(house, *DOORS[0][:2], body, {"authorization": f"Bearer {KEY}"})).status_code == 200
+    house.gateway.plan = structs.replace(house.gateway.plan, grants={})
+    assert (await come_in(house, *DOORS[0][:2], body, {"authorization": f"Bearer {KEY}"})).status_code == 401

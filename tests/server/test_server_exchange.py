@@ -21,10 +21,11 @@ BODY = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "he
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[int]:
-    """The port at which the house's gateway answers over HTTP."""
+async def served(house: House, *, keep_alive: int = 75) -> AsyncIterator[int]:
+    """The port at which the house's gateway answers over HTTP; idle connections are closed after `keep_alive`."""
     listener = socket.create_server(("127.0.0.1", 0))
     http = HttpServer(house.gateway, gateway=house.gateway, on_ready=lambda: None, on_stop=lambda: None, patient=True)
+    http.config.timeout_keep_alive = keep_alive
     serving = asyncio.create_task(http.serve([listener]))
     await until(lambda: http.started)
     try:
@@ -271,3 +272,35 @@ async def test_a_large_body_is_answered(house: House, port: int) -> None:
     client.writer.write(request())
     assert (await client.reply())[0] == 200
     client.writer.close()
+
+
+async def test_a_connection_that_stays_idle_is_closed(house: House) -> None:
+    async with served(house, keep_alive=1) as number:
+        client = await connect(number)
+        for _ in range(2):  # each answer begins the time anew
+            client.writer.write(request())
+            assert (await client.reply())[0] == 200
+            await asyncio.sleep(0.6)
+            assert not client.reader.at_eof()
+        assert await client.reader.read() == b""
+        client.writer.close()
+
+
+async def test_a_request_that_is_long_under_way_is_not_taken_for_idle(house: House) -> None:
+    """Neither while it comes, nor while it is answered."""
+
+    async def slow(talk: Talk) -> None:
+        await asyncio.sleep(1.3)
+        await whole(COMPLETION)(talk)
+
+    async with served(house, keep_alive=1) as number:
+        client = await connect(number)
+        client.writer.write(request())
+        assert (await client.reply())[0] == 200
+        house.upstream.plays["echo"] = slow
+        data = request()
+        client.writer.write(data[:-5])
+        await asyncio.sleep(1.3)
+        client.writer.write(data[-5:])
+        assert (await client.reply())[0] == 200
+        client.writer.close()

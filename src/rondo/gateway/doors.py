@@ -196,7 +196,7 @@ def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "rondo"}
 
 
-async def preflight(body: bytes) -> Reply:
+def preflight() -> Whole:
     """A browser asks whether it may send feedback; it may."""
     return Whole(204, b"", _CORS)
 

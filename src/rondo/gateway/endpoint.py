@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
 from typing import Any
 
 from rondo.cache.answers import Answers
 from rondo.errors import RondoError, TooLarge, unexpected
 from rondo.gateway.cached import Cache
 from rondo.gateway.doors import Doors, Visitor, preflight, refusal
-from rondo.gateway.keys import authenticate
+from rondo.gateway.keys import RecentKeys
 from rondo.gateway.pipeline import CHAT, Answered, Pipeline, Streaming
 from rondo.gateway.plan import Plan
 from rondo.gateway.recall import Lookup, RecentCalls
@@ -61,6 +60,7 @@ class Gateway:
         self.plan = plan
         """The plan that new requests begin with; swap it by setting it."""
         self._journal = journal
+        self._keys = RecentKeys()
         self.tries = tries or Tries()
         """How each deployment has been doing."""
         self.ledger: Ledger = ledger or MemoryLedger()
@@ -83,8 +83,16 @@ class Gateway:
         Cancel it when the client leaves: the call to the provider ends with it.
         """
         try:
-            door = self._let_in((method, path, query), headers)
-            return await door(body if isinstance(body, bytes) else await body())
+            if method == "OPTIONS" and path == "/v1/feedback":
+                return preflight()
+            plan = self.plan
+            grant = self._keys.authenticate(plan, headers)
+            if path != "/v1/feedback":
+                require_secret(grant)
+            door = self._doors.find(method, path)
+            if not isinstance(body, bytes):
+                body = await body()
+            return await door(Visitor(plan, grant, headers, query), body)
         except RondoError as error:
             return refusal(path, error)
         except Exception:
@@ -150,17 +158,6 @@ class Gateway:
     async def judge(self, grant: Grant, body: bytes, *, kind: ScoreKind = "user") -> Score:
         """Keep feedback. Raises InvalidRequest, and Unavailable where the journal takes nothing."""
         return await self._doors.judge(grant, body, kind=kind)
-
-    def _let_in(self, visit: tuple[str, str, bytes], headers: Headers) -> Callable[[bytes], Awaitable[Reply]]:
-        """The door that this request may go through. Raises Unauthorized, Forbidden, NotFound."""
-        method, path, query = visit
-        if method == "OPTIONS" and path == "/v1/feedback":
-            return preflight
-        plan = self.plan
-        grant = authenticate(plan, headers)
-        if path != "/v1/feedback":
-            require_secret(grant)
-        return partial(self._doors.find(method, path), Visitor(plan, grant, headers, query))
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
         for name, value in scope["headers"]:

@@ -53,8 +53,7 @@ def for_release(
     request: ChatRequest, release: ServedRelease, spec: ModelSpec, rendered: bytes, terms: Terms = AS_IT_IS
 ) -> bytes:
     """The release's request: rendered messages, frozen params; tags stay here."""
-    kept = _kept(request.fields, spec, terms)
-    kept.pop("metadata", None)
+    kept = {name: value for name, value in _kept(request.fields, spec, terms).items() if name != "metadata"}
     frozen = {name: Raw(encoded) for name, encoded in release.params.items()}
     body: dict[str, Any] = {**kept, **frozen, **spec.params, "model": spec.model, "messages": Raw(rendered)}
     if request.stream:
@@ -72,7 +71,9 @@ def _kept(fields: dict[str, Raw], spec: ModelSpec, terms: Terms) -> dict[str, Ra
     OpenAI's own models want `max_completion_tokens`, which other wires are translated to; most others only know
     `max_tokens`.
     """
-    kept = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
+    kept = fields
+    if not OWN_FIELDS.isdisjoint(fields) or terms.translated:
+        kept = {name: value for name, value in fields.items() if name not in OWN_FIELDS}
     if terms.translated and "max_completion_tokens" in kept and spec.provider not in ("openai", "azure"):
         kept["max_tokens"] = kept.pop("max_completion_tokens")
     return kept

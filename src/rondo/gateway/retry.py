@@ -42,6 +42,7 @@ class Tries:
         """`chance` gives numbers from 0 to 1, `sleep` and `now` are the time; tests bring their own."""
         self._deployments = Deployments(failures=breaker_failures, open_s=breaker_open_s, chance=chance)
         self._deadlines = Deadlines()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._means = Means(self._deployments, self._deadlines, chance, sleep, now)
 
     async def first(
@@ -60,8 +61,7 @@ class Tries:
         nobody needs (a hedge's loser). With hedges, `send` may run twice at a time, so it must leave the turn alone.
         Raises the RondoError that says most about why nothing was good.
         """
-        task = asyncio.current_task()
-        assert task is not None
+        task = self._task()
         cancelling = task.cancelling()
         alarm = self._deadlines.after(total_timeout_s, task.cancel, task.get_loop())
         along = AlongRoute(
@@ -82,6 +82,15 @@ class Tries:
             raise
         finally:
             alarm.off()
+
+    def _task(self) -> asyncio.Task[object]:
+        """The one that runs; asked of the loop that we know, since asking which loop it is takes a system call."""
+        task = None if self._loop is None else asyncio.current_task(self._loop)
+        if task is None:
+            self._loop = asyncio.get_running_loop()
+            task = asyncio.current_task(self._loop)
+            assert task is not None
+        return task
 
     def standing(self) -> list[Standing]:
         """Every deployment that has been called, as it is now."""

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from rondo.errors import BudgetExceeded, InvalidRequest, RondoError, UpstreamError
 from rondo.gateway.reading import UNREADABLE, read
 
-OWN_FIELDS = ("inputs", "session", "models", "route", "responses")
+OWN_FIELDS = frozenset(("inputs", "session", "models", "route", "responses"))
 """Request fields that are Rondo's, and go to no provider. `responses` is what only that wire has a word for."""
 
 MOST_MODELS = 10

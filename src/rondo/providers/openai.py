@@ -6,7 +6,8 @@ words of the dialect inside is the exception: it is sent without what the provid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from msgspec import Struct
@@ -64,10 +65,10 @@ class OpenAIWire:
         self._targets: dict[Path, Target] = dict(zip(PATHS, places, strict=True))
         self._keeps = keeps
 
-    async def send(self, request: ProviderRequest) -> Reply:
+    def send(self, request: ProviderRequest) -> Coroutine[Any, Any, Reply]:
         self._access.require_key(self._name)
         body = plain(request.body, self._keeps) if request.extended else request.body
-        return await self._targets[request.path].post(body)
+        return self._targets[request.path].post(body)
 
 
 class OpenAICompatible(OpenAIWire):

@@ -171,7 +171,8 @@ class _Reply:
         self._hidden = hidden
 
     async def read(self) -> bytes:
-        body = await self._held().whole(self._max)
+        connection = self._held()
+        body = connection.taken(self._max) if connection.has_ended else await connection.whole(self._max)
         self.close()
         for secret in self._hidden:
             body = body.replace(secret, b"***")

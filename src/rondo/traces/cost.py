@@ -24,10 +24,15 @@ def usage_from(openai_usage: Mapping[str, Any]) -> Usage:
     out. Where `total_tokens` shows that reasoning is counted beside, it stays there. Numbers that make no sense are 0.
     """
     prompt, completion = _count(openai_usage, "prompt_tokens"), _count(openai_usage, "completion_tokens")
-    prompt_parts = _part(openai_usage, "prompt_tokens_details")
-    read = _count(prompt_parts, "cached_tokens") or _count(openai_usage, "prompt_cache_hit_tokens")
-    write = _count(prompt_parts, "cache_write_tokens") or _count(prompt_parts, "cache_creation_tokens")
-    reasoning = _count(_part(openai_usage, "completion_tokens_details"), "reasoning_tokens")
+    read = write = reasoning = 0
+    if parts := _part(openai_usage, "prompt_tokens_details"):
+        read = _count(parts, "cached_tokens")
+        write = _count(parts, "cache_write_tokens") or _count(parts, "cache_creation_tokens")
+    read = read or _count(openai_usage, "prompt_cache_hit_tokens")
+    if parts := _part(openai_usage, "completion_tokens_details"):
+        reasoning = _count(parts, "reasoning_tokens")
+    if not (read or write or reasoning):
+        return Usage(input=prompt, output=completion)
     total = _count(openai_usage, "total_tokens")
     beside = reasoning > 0 and total == prompt + completion + reasoning
     rest = prompt - read if read <= prompt else prompt
@@ -42,7 +47,10 @@ def usage_from(openai_usage: Mapping[str, Any]) -> Usage:
 
 def is_counted(openai_usage: Mapping[str, Any]) -> bool:
     """Whether a `usage` object counts anything. An empty one, or one of nulls, leaves the tokens unknown, not zero."""
-    return any(isinstance(openai_usage.get(name), _NUMBERS) for name in _TOTALS)
+    for name in _TOTALS:  # noqa: SIM110 - this is on the way of every call, and a generator costs thrice as much
+        if isinstance(openai_usage.get(name), _NUMBERS):
+            return True
+    return False
 
 
 def cost_usd(usage: Usage, price: Price) -> float:
