@@ -24,7 +24,7 @@ from rondo.limits.memory import MemoryLedger
 from rondo.limits.status import Alerts
 from rondo.providers.base import ModelSpec
 from rondo.store.base import RecordStore
-from rondo.traces.drain import Drain
+from rondo.traces.drain import DrainView
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class ControlPlane:
 
     catalog: Catalog
     records: RecordStore
-    drain: Drain
+    drain: DrainView
     gateway: Gateway
     batches: Batches
     knowledge_root: Path

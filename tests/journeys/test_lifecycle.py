@@ -201,12 +201,20 @@ def test_keys_as_a_script_makes_them(serve: Serve) -> None:
 
 def test_a_killed_worker_is_started_again(serve: Serve) -> None:
     server = serve("--workers", "2")
-    workers = [pid for pid in processes_of(server.process.pid) if pid != server.process.pid]
-    assert len(workers) == 2
-    os.kill(workers[0], signal.SIGKILL)
-    wait_until(
-        lambda: len(processes_of(server.process.pid)) == 3 and workers[0] not in processes_of(server.process.pid)
-    )
+
+    def is_worker(pid: int) -> bool:
+        try:
+            return b"rondo.server.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    def workers() -> list[int]:
+        return [pid for pid in processes_of(server.process.pid) if is_worker(pid)]
+
+    first, second = workers()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: len(workers()) == 2 and first not in workers())
+    assert second in workers()
     for _ in range(10):
         assert get(f"{server.url}/v1/models", server.key)[0] == 200
 

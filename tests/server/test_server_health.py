@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from live_server import Live
+from journeys.running import make_project
+from live_server import Live, live_on
 from rondo import clock
 from rondo.monitoring.health import LATE_S
+from rondo.traces.drain import Drain
 
 
 def numbers(text: str) -> dict[str, float]:
@@ -47,18 +50,18 @@ async def test_doctor_says_that_all_is_well(live: Live) -> None:
     assert {check["name"] for check in found["checks"]} >= {"apps", "records", "model parrot"}
 
 
-async def test_ready_turns_red_when_records_wait_too_long(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    drain = live.server.control.drain
-    monkeypatch.setattr(drain, "step", lambda: 0)  # the drain stands still
-    await live.chat()
-    assert (await live.ask("GET", "/readyz", key=None)).status_code == 200
-    with clock.at(clock.now_us() + round((LATE_S + 1) * 1e6)):
-        assert (await live.ask("GET", "/readyz", key=None)).status_code == 503
-        assert (await live.ask("GET", "/healthz", key=None)).status_code == 200
-        assert (await live.get("/api/doctor"))["ok"] is False
-    monkeypatch.undo()
-    await live.drained()
-    assert (await live.ask("GET", "/readyz", key=None)).status_code == 200
+async def test_ready_turns_red_when_records_wait_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Drain, "step", lambda _: 0)  # the drain stands still
+    async with live_on(make_project(tmp_path / "project")) as live:
+        await live.chat()
+        assert (await live.ask("GET", "/readyz", key=None)).status_code == 200
+        with clock.at(clock.now_us() + round((LATE_S + 1) * 1e6)):
+            assert (await live.ask("GET", "/readyz", key=None)).status_code == 503
+            assert (await live.ask("GET", "/healthz", key=None)).status_code == 200
+            assert (await live.get("/api/doctor"))["ok"] is False
+        monkeypatch.undo()
+        await live.drained()
+        assert (await live.ask("GET", "/readyz", key=None)).status_code == 200
 
 
 async def test_not_ready_while_stopping(live: Live) -> None:

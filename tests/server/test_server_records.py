@@ -73,7 +73,7 @@ async def test_a_store_that_fails_for_a_while(live: Live, monkeypatch: pytest.Mo
         raise Unavailable("The record store is away.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(live.server.records, "insert", broken)
+        patch.setattr(live.server.records.store, "insert", broken)
         meanwhile = await ask(live, 3)
         status = (await live.get("/api/status"))["drain"]
         assert status["accepted"] == status["stored"] + status["queued"] == 5
@@ -90,7 +90,7 @@ async def test_a_stop_with_the_store_away_keeps_the_records_for_the_next_start(
         raise Unavailable("The record store is away.")
 
     async with live_on(project) as live:
-        monkeypatch.setattr(live.server.records, "insert", broken)
+        monkeypatch.setattr(live.server.records.store, "insert", broken)
         asked = await ask(live, 3)
     async with live_on(project) as live:
         assert await stored(live) == Counter(asked)
@@ -114,9 +114,10 @@ async def test_a_deleted_store_does_not_stop_serving(tmp_path: Path) -> None:
 
 async def test_a_torn_journal_tail_is_cut_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path / "project")
-    async with live_on(project) as live:
-        monkeypatch.setattr(live.server.control.drain, "step", lambda: 0)
-        asked = await ask(live, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(drain.Drain, "step", lambda _: 0)
+        async with live_on(project) as live:
+            asked = await ask(live, 3)
     segment = max((project / ".rondo" / "journal" / "control").glob("*-*"), key=lambda path: path.name, default=None)
     assert segment is not None
     data = segment.read_bytes()

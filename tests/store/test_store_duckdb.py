@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from record_makers import START, after, entry, make_call, make_score
+from record_stores import behind
 from rondo.errors import CorruptData, InvalidRequest, NotFound, Unavailable
 from rondo.records import Chunk, Entry, Kind, Position, to_json
 from rondo.store import duckdb_schema, staging
-from rondo.store.base import Holdings
+from rondo.store.base import Holdings, RecordStore
 from rondo.store.duckdb import DuckDBStore
 
 
-def ask(store: DuckDBStore, sql: str) -> list[tuple[Any, ...]]:
+def ask(store: RecordStore, sql: str) -> list[tuple[Any, ...]]:
     """Rows of any SQL, for looking behind the named queries."""
-    with store._cursor() as cursor:
+    with behind(store)._cursor() as cursor:
         return cursor.execute(sql).fetchall()
 
 
-def count(store: DuckDBStore, table: str) -> int:
+def count(store: RecordStore, table: str) -> int:
     return int(ask(store, f"SELECT count(*) FROM {table}")[0][0])
 
 
-def test_every_field_comes_back(store: DuckDBStore) -> None:
+def test_every_field_comes_back(store: RecordStore) -> None:
     call = make_call(
         app="bot",
         release=3,
@@ -58,7 +60,7 @@ def test_every_field_comes_back(store: DuckDBStore) -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_large_batch_leaves_queries_their_threads(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+    database: DuckDBStore, monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
     during = []
     real = staging._load
@@ -73,14 +75,14 @@ def test_a_large_batch_leaves_queries_their_threads(
     batch = [entry(make_call()) for _ in range(500)]
     if fails:
         with pytest.raises(Unavailable):
-            store.insert("w", batch, after(500))
+            database.insert("w", batch, after(500))
     else:
-        store.insert("w", batch, after(500))
+        database.insert("w", batch, after(500))
     assert during == [1]
-    assert ask(store, "SELECT current_setting('threads')") == [(2,)]
+    assert ask(database, "SELECT current_setting('threads')") == [(2,)]
 
 
-def test_a_batch_counts_once_however_often_it_comes(store: DuckDBStore) -> None:
+def test_a_batch_counts_once_however_often_it_comes(store: RecordStore) -> None:
     batch = [entry(make_call()) for _ in range(5)]
     for _ in range(3):
         store.insert("w", batch, after(5))
@@ -90,7 +92,7 @@ def test_a_batch_counts_once_however_often_it_comes(store: DuckDBStore) -> None:
     assert [row[0] for row in ask(store, "SELECT arrival FROM calls ORDER BY arrival")] == list(range(1, 8))
 
 
-def test_a_batch_that_overlaps_counts_once(store: DuckDBStore) -> None:
+def test_a_batch_that_overlaps_counts_once(store: RecordStore) -> None:
     batch = [entry(make_call()) for _ in range(5)]
     store.insert("w", batch[:3], after(3))
     store.insert("w", batch, after(5))
@@ -98,7 +100,7 @@ def test_a_batch_that_overlaps_counts_once(store: DuckDBStore) -> None:
     assert store.holdings() == Holdings({"w": after(5)}, 0, 0)
 
 
-def test_entries_that_were_gone_before_they_came_are_counted(store: DuckDBStore) -> None:
+def test_entries_that_were_gone_before_they_came_are_counted(store: RecordStore) -> None:
     store.insert("w", [entry(make_call())], after(1))
     store.insert("w", [entry(make_call())], after(5, segment=2))
     held = store.holdings()
@@ -106,17 +108,17 @@ def test_entries_that_were_gone_before_they_came_are_counted(store: DuckDBStore)
     assert held.positions["w"].sequence == 5
 
 
-def test_a_journal_that_began_anew_is_stored_too(store: DuckDBStore) -> None:
+def test_a_journal_that_began_anew_is_stored_too(store: RecordStore) -> None:
     store.insert("w", [entry(make_call()) for _ in range(3)], after(3))
     store.insert("w", [entry(make_call())], after(1, segment=9))
     assert count(store, "calls") == 4
     assert store.holdings().missing == 0
 
 
-def test_a_failed_commit_leaves_nothing_and_heals(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_commit_leaves_nothing_and_heals(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = [entry(make_call()), entry(make_score(make_call()))]
     with monkeypatch.context() as patched:
-        patched.setattr(duckdb_schema, "MOVE_POSITION", "SELECT error('the disk is full')")
+        patched.setattr(duckdb_schema, "FIRST_POSITION", "SELECT error('the disk is full')")
         with pytest.raises(Unavailable, match="journal keeps them"):
             store.insert("w", batch, after(2))
     assert (count(store, "calls"), count(store, "spans"), count(store, "scores")) == (0, 0, 0)
@@ -140,7 +142,7 @@ def test_death_around_the_commit_loses_and_doubles_nothing(tmp_path: Path, momen
             def __getattr__(self, name): return getattr(self.real, name)
             def execute(self, sql, *rest):
                 result = self.real.execute(sql, *rest)
-                if sql == duckdb_schema.MOVE_POSITION and rest[0][3] == 4:
+                if sql == duckdb_schema.MOVE_POSITION and rest[0][2] == 4:
                     if sys.argv[2] == "after": self.real.commit()
                     os._exit(9)
                 return result
@@ -170,7 +172,7 @@ def test_death_around_the_commit_loses_and_doubles_nothing(tmp_path: Path, momen
     store.close()
 
 
-def test_a_score_posted_twice_is_one_and_the_last_stands(store: DuckDBStore) -> None:
+def test_a_score_posted_twice_is_one_and_the_last_stands(store: RecordStore) -> None:
     call = make_call()
     first = make_score(call, id="s", value=1.0)
     later = make_score(call, id="s", value=0.0, created_at=first.created_at + 5)
@@ -191,7 +193,7 @@ def test_a_score_posted_twice_is_one_and_the_last_stands(store: DuckDBStore) -> 
     assert count(store, "scores") == 2
 
 
-def test_odd_texts_survive(store: DuckDBStore) -> None:
+def test_odd_texts_survive(store: RecordStore) -> None:
     texts = [
         "nul \x00 inside",
         "emoji 🎉👩‍👩‍👧",
@@ -209,7 +211,7 @@ def test_odd_texts_survive(store: DuckDBStore) -> None:
         assert (row["question"], row["answer"], row["input"]) == (call.question, call.answer, call.input)
 
 
-def test_lone_surrogates_cost_themselves_only(store: DuckDBStore) -> None:
+def test_lone_surrogates_cost_themselves_only(store: RecordStore) -> None:
     made = make_call(question="half \ud83d a pair 🎉", tags={"\udc00": "x"})
     escaped = to_json(make_call()).replace(b'"question":""', b'"question":"half \\ud83d a pair \\ud83c\\udf89"')
     raw = to_json(make_call()).replace(b'"question":""', b'"question":"half \xed\xa0\xbd a pair"')
@@ -222,7 +224,7 @@ def test_lone_surrogates_cost_themselves_only(store: DuckDBStore) -> None:
     assert questions == ["half \ufffd a pair 🎉"] * 2 + ["half \ufffd\ufffd\ufffd a pair", "twice", "", "plain"]
 
 
-def test_poison_is_kept_whole_and_holds_up_none(store: DuckDBStore) -> None:
+def test_poison_is_kept_whole_and_holds_up_none(store: RecordStore) -> None:
     poison = [
         b"",
         b" ",
@@ -254,7 +256,7 @@ def test_poison_is_kept_whole_and_holds_up_none(store: DuckDBStore) -> None:
 
 
 def test_what_only_the_database_refuses_is_found_by_halving(
-    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+    database: DuckDBStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = staging._load
     loads = []
@@ -267,11 +269,11 @@ def test_what_only_the_database_refuses_is_found_by_halving(
 
     monkeypatch.setattr(staging, "_load", picky)
     calls = [make_call(question="poison" if number in (3, 11) else "fine") for number in range(16)]
-    store.insert("w", [entry(call) for call in calls], after(16))
-    assert count(store, "calls") == 14
-    kept = ask(store, "SELECT sequence, reason FROM quarantine ORDER BY 1")
+    database.insert("w", [entry(call) for call in calls], after(16))
+    assert count(database, "calls") == 14
+    kept = ask(database, "SELECT sequence, reason FROM quarantine ORDER BY 1")
     assert kept == [(3, "it does not taste"), (11, "it does not taste")]
-    assert [row[0] for row in ask(store, "SELECT trace_id FROM calls ORDER BY arrival")] == [
+    assert [row[0] for row in ask(database, "SELECT trace_id FROM calls ORDER BY arrival")] == [
         call.trace_id for number, call in enumerate(calls) if number not in (3, 11)
     ]
     assert len(loads) < 20
@@ -299,11 +301,11 @@ def hostile(draw: st.DrawFn) -> Entry:
 
 @given(st.lists(hostile(), min_size=1, max_size=6))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_entry_is_stored_or_kept(store: DuckDBStore, batch: list[Entry]) -> None:
-    before = count(store, "calls") + count(store, "scores") + store.holdings().quarantined
-    known = store.positions().get("w", Position(1, 0, 0))
-    store.insert("w", batch, Position(1, known.offset + 1, known.sequence + len(batch)))
-    now = count(store, "calls") + count(store, "scores") + store.holdings().quarantined
+def test_every_entry_is_stored_or_kept(database: DuckDBStore, batch: list[Entry]) -> None:
+    before = count(database, "calls") + count(database, "scores") + database.holdings().quarantined
+    known = database.positions().get("w", Position(1, 0, 0))
+    database.insert("w", batch, Position(1, known.offset + 1, known.sequence + len(batch)))
+    now = count(database, "calls") + count(database, "scores") + database.holdings().quarantined
     assert now - before == len(batch)
 
 
@@ -338,22 +340,22 @@ def test_a_store_that_another_process_holds_is_waited_for(tmp_path: Path) -> Non
     store.close()
 
 
-def test_after_a_fatal_error_the_file_is_opened_anew(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.insert("w", [entry(make_call())], after(1))
-    first = store._database
-    with pytest.raises(Unavailable), store._cursor():
+def test_after_a_fatal_error_the_file_is_opened_anew(database: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    database.insert("w", [entry(make_call())], after(1))
+    first = database._database
+    with pytest.raises(Unavailable), database._cursor():
         raise duckdb.FatalException("database has been invalidated")
-    store.insert("w", [entry(make_call())], after(2))
-    assert store._database is not first
-    assert [row[0] for row in ask(store, "SELECT arrival FROM calls ORDER BY 1")] == [1, 2]
+    database.insert("w", [entry(make_call())], after(2))
+    assert database._database is not first
+    assert [row[0] for row in ask(database, "SELECT arrival FROM calls ORDER BY 1")] == [1, 2]
 
 
-def test_a_scratch_file_that_cannot_be_written_is_tried_again(store: DuckDBStore) -> None:
+def test_a_scratch_file_that_cannot_be_written_is_tried_again(store: RecordStore) -> None:
     store.positions()
-    store._scratch.mkdir()
+    behind(store)._scratch.mkdir()
     with pytest.raises(Unavailable):
         store.insert("w", [entry(make_call())], after(1))
-    store._scratch.rmdir()
+    behind(store)._scratch.rmdir()
     store.insert("w", [entry(make_call())], after(1))
     assert count(store, "calls") == 1
 
@@ -387,17 +389,37 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
     assert path.read_bytes() == b"precious" * 1000
 
 
-def test_a_closed_store_stays_closed(store: DuckDBStore) -> None:
-    store.insert("w", [entry(make_call())], after(1))
-    store.close()
-    store.close()
+def test_a_closed_store_stays_closed(database: DuckDBStore) -> None:
+    database.insert("w", [entry(make_call())], after(1))
+    database.close()
+    database.close()
     with pytest.raises(Unavailable, match="closed"):
-        store.positions()
+        database.positions()
+
+
+def test_a_close_stops_who_still_reads(database: DuckDBStore) -> None:
+    database.insert("w", [entry(make_call())], after(1))
+    began = threading.Event()
+
+    def read() -> None:
+        with database._cursor() as cursor:
+            began.set()
+            cursor.execute("SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 3")
+
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(read)
+        began.wait()
+        database.close()
+        with pytest.raises(Unavailable):
+            reading.result(20)
+    again = DuckDBStore(database.path)
+    assert count(again, "calls") == 1
+    again.close()
 
 
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
 def test_exports_hold_all_columns_of_the_chosen_calls(
-    store: DuckDBStore,
+    store: RecordStore,
     tmp_path: Path,
     format: Any,
 ) -> None:
@@ -417,7 +439,7 @@ def test_exports_hold_all_columns_of_the_chosen_calls(
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_exports_that_cannot_be_made_leave_nothing(store: DuckDBStore, tmp_path: Path) -> None:
+def test_exports_that_cannot_be_made_leave_nothing(store: RecordStore, tmp_path: Path) -> None:
     store.insert("w", [entry(make_call())], after(1))
     odd: Any = "csv"
     with pytest.raises(InvalidRequest) as wrong:
@@ -430,7 +452,7 @@ def test_exports_that_cannot_be_made_leave_nothing(store: DuckDBStore, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_readers_and_the_writer_work_at_once(store: DuckDBStore) -> None:
+def test_readers_and_the_writer_work_at_once(store: RecordStore) -> None:
     def read(number: int) -> int:
         rows = store.query("calls_list", {"project": "p", "limit": 1000})
         assert len(rows) % 5 == 0  # whole batches only

@@ -12,7 +12,7 @@ import pytest
 
 from record_makers import START, after, entry, make_call, make_score
 from rondo.records import Call, Score
-from rondo.store.duckdb import DuckDBStore
+from rondo.store.base import RecordStore
 
 HOUR = 3_600_000_000
 SINCE, UNTIL = START, START + 10 * HOUR
@@ -92,7 +92,7 @@ class World:
 
 
 @pytest.fixture(params=[1, 2])
-def world(request: pytest.FixtureRequest, store: DuckDBStore) -> World:
+def world(request: pytest.FixtureRequest, store: RecordStore) -> World:
     made = World(request.param)
     batch = [*map(entry, made.calls), *map(entry, made.scores)]
     store.insert("w", batch, after(len(batch)))
@@ -108,7 +108,7 @@ def known_sum(values: list[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def test_overview(store: DuckDBStore, world: World) -> None:
+def test_overview(store: RecordStore, world: World) -> None:
     rows = store.query("overview_apps", WINDOW)
     assert {(row["app"], row["release"]) for row in rows} == {(call.app, call.release) for call in world.shown()}
     for row in rows:
@@ -145,7 +145,7 @@ def test_overview(store: DuckDBStore, world: World) -> None:
 
 
 @pytest.mark.parametrize("release", [None, 1, 99])
-def test_goal_metrics(store: DuckDBStore, world: World, release: int | None) -> None:
+def test_goal_metrics(store: RecordStore, world: World, release: int | None) -> None:
     (row,) = store.query("goal_metrics", {**WINDOW, "app": "a", "release": release})
     calls = world.shown(app="a", release=release) if release else world.shown(app="a")
     answered = [call for call in calls if not failed(call)]
@@ -173,7 +173,7 @@ def test_goal_metrics(store: DuckDBStore, world: World, release: int | None) -> 
     }
 
 
-def test_totals(store: DuckDBStore, world: World) -> None:
+def test_totals(store: RecordStore, world: World) -> None:
     (row,) = store.query("totals", WINDOW)
     calls = world.shown()
     assert (row["calls"], row["errors"]) == (len(calls), sum(map(failed, calls)))
@@ -185,7 +185,7 @@ def test_totals(store: DuckDBStore, world: World) -> None:
 
 
 @pytest.mark.parametrize("app", [None, "a"])
-def test_traffic_has_every_bucket(store: DuckDBStore, world: World, app: str | None) -> None:
+def test_traffic_has_every_bucket(store: RecordStore, world: World, app: str | None) -> None:
     rows = store.query("traffic_series", {**WINDOW, "bucket_us": HOUR, "app": app})
     assert [row["bucket_at"] for row in rows] == list(range(SINCE // HOUR * HOUR, UNTIL, HOUR))
     calls = world.shown(app=app) if app else world.shown()
@@ -198,7 +198,7 @@ def test_traffic_has_every_bucket(store: DuckDBStore, world: World, app: str | N
         assert row["cost_usd"] == near(known_sum([call.cost_usd for call in mine]))
 
 
-def test_facets(store: DuckDBStore, world: World) -> None:
+def test_facets(store: RecordStore, world: World) -> None:
     rows = store.query("facets", WINDOW)
     found = {(row["facet"], row["value"]): row["calls"] for row in rows}
     calls = world.shown()
@@ -214,7 +214,7 @@ def test_facets(store: DuckDBStore, world: World) -> None:
     assert found == expected
 
 
-def test_shadows_count_for_nothing_but_themselves(store: DuckDBStore) -> None:
+def test_shadows_count_for_nothing_but_themselves(store: RecordStore) -> None:
     live = make_call(app="a", release=1, started_at=SINCE, cost_usd=0.5)
     copy = make_call(
         app="a", release=1, started_at=SINCE, cost_usd=8.0, arm="shadow", shadow_of=live.trace_id, model="m"
@@ -234,7 +234,7 @@ def test_shadows_count_for_nothing_but_themselves(store: DuckDBStore) -> None:
     assert sorted(counted) == [("live", 1, 0.5), ("shadow", 1, 8.0)]
 
 
-def test_a_trace_of_several_calls_counts_its_feedback_once(store: DuckDBStore) -> None:
+def test_a_trace_of_several_calls_counts_its_feedback_once(store: RecordStore) -> None:
     first = make_call(app="a", release=1)
     second = make_call(app="a", release=1, trace_id=first.trace_id)
     batch = [entry(first), entry(second), entry(make_score(first))]

@@ -10,8 +10,8 @@ from record_makers import after, entry, make_call, make_score
 from rondo.errors import InvalidRequest
 from rondo.records import Call, Score
 from rondo.store import statements
+from rondo.store.base import RecordStore
 from rondo.store.columns import columns, required
-from rondo.store.duckdb import DuckDBStore
 from rondo.store.statements import CALL_FILTERS, SCORE_FILTERS, compose, names, text
 
 HOSTILE = ["' OR 1=1 --", "x'); DROP TABLE calls; --", "%", "\x00", "$project", "{where:calls}", "🎉"]
@@ -61,7 +61,7 @@ def sample(name: str, value: object) -> object:
 
 
 @pytest.mark.parametrize("name", sorted(CALL_FILTERS))
-def test_every_filter_of_calls_runs(store: DuckDBStore, name: str) -> None:
+def test_every_filter_of_calls_runs(store: RecordStore, name: str) -> None:
     store.insert("w", [entry(make_call())], after(1))
     number = name in ("release", "status", "since", "until", "verdict") or name.startswith(("min", "max"))
     for value in [1] if number else [True] if name in ("failed", "handed_over") else HOSTILE:
@@ -70,7 +70,7 @@ def test_every_filter_of_calls_runs(store: DuckDBStore, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCORE_FILTERS))
-def test_every_filter_of_scores_runs(store: DuckDBStore, name: str) -> None:
+def test_every_filter_of_scores_runs(store: RecordStore, name: str) -> None:
     call = make_call()
     store.insert("w", [entry(call), entry(make_score(call))], after(2))
     for value in [1] if name in ("release", "since", "until", "verdict") else HOSTILE:
@@ -78,7 +78,7 @@ def test_every_filter_of_scores_runs(store: DuckDBStore, name: str) -> None:
         store.query("scores_list", {"project": "p", "limit": 5}, {name: given})
 
 
-def test_a_value_of_the_wrong_kind_is_the_callers_mistake(store: DuckDBStore) -> None:
+def test_a_value_of_the_wrong_kind_is_the_callers_mistake(store: RecordStore) -> None:
     store.insert("w", [entry(make_call())], after(1))
     for value in ("many", "\ud800"):
         with pytest.raises(InvalidRequest):

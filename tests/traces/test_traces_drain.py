@@ -255,17 +255,20 @@ async def until(condition: Any) -> None:
 
 
 async def test_runs_until_told_to_stop_and_drains_what_is_left(tmp_path: Path) -> None:
-    journal, store, stop = Journal(tmp_path / "j" / "w"), MemoryStore(), asyncio.Event()
+    journal, store = Journal(tmp_path / "j" / "w"), MemoryStore()
     drain = Drain(tmp_path / "j", store, idle_s=60)
-    running = asyncio.ensure_future(drain.run(stop))
     await journal.write(1, b'{"n":0}')
-    await until(lambda: drain._loop is not None)
-    threading.Thread(target=drain.wake).start()
+    running = threading.Thread(target=drain.run)
+    running.start()
     await until(lambda: len(store.rows) == 1)
     await journal.write(1, b'{"n":1}')
-    stop.set()
-    await asyncio.wait_for(running, 2)
-    assert len(store.rows) == 2
+    drain.wake()
+    await until(lambda: len(store.rows) == 2)
+    await journal.write(1, b'{"n":2}')
+    drain.stop()
+    running.join(5)
+    assert not running.is_alive()
+    assert len(store.rows) == 3
     drain.wake()
     journal.close()
 
@@ -273,10 +276,11 @@ async def test_runs_until_told_to_stop_and_drains_what_is_left(tmp_path: Path) -
 @pytest.mark.parametrize("error", [Unavailable("locked"), ValueError("never thought of"), OSError(5, "broken")])
 async def test_no_error_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr("rondo.traces.drain._FIRST_BACKOFF_S", 0.001)
-    journal, store, stop = Journal(tmp_path / "j" / "w"), MemoryStore(), asyncio.Event()
+    journal, store = Journal(tmp_path / "j" / "w"), MemoryStore()
     store.fail, store.error = "all", error
     drain = Drain(tmp_path / "j", store, idle_s=0.001)
-    running = asyncio.ensure_future(drain.run(stop))
+    running = threading.Thread(target=drain.run)
+    running.start()
     await journal.write(1, b"{}")
     await until(lambda: drain._last_error is not None)
     assert str(error) in (drain._last_error or "")
@@ -287,8 +291,8 @@ async def test_no_error_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     store.fail = None
     await until(lambda: store.rows)
     await until(lambda: drain.status().last_error is None)
-    stop.set()
-    await running
+    drain.stop()
+    running.join()
     journal.close()
 
 
@@ -310,12 +314,14 @@ async def test_a_store_that_is_locked_at_first_gets_everything_later(tmp_path: P
     journal.close()
 
 
-async def test_a_run_that_is_cancelled_ends(tmp_path: Path) -> None:
-    running = asyncio.ensure_future(Drain(tmp_path / "j", MemoryStore()).run(asyncio.Event()))
-    await asyncio.sleep(0.01)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+async def test_a_run_that_is_stopped_before_it_begins_makes_one_pass(tmp_path: Path) -> None:
+    journal, store = Journal(tmp_path / "j" / "w"), MemoryStore()
+    await journal.write(1, b"{}")
+    drain = Drain(tmp_path / "j", store, idle_s=60)
+    drain.stop()
+    drain.run()
+    assert len(store.rows) == 1
+    journal.close()
 
 
 def test_nothing_there_is_nothing_to_do(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from rondo.governance.admit import require
 from rondo.governance.model import Role
 from rondo.limits.status import status
 from rondo.monitoring.health import is_ready
-from rondo.monitoring.prometheus import CONTENT_TYPE, exposition
 
 
 def routes(control: ControlPlane) -> list[Route]:
@@ -32,6 +31,8 @@ def routes(control: ControlPlane) -> list[Route]:
         return PlainTextResponse("ok\n") if ready else PlainTextResponse("not ready\n", 503)
 
     async def metrics(request: Request) -> Response:
+        from rondo.monitoring.prometheus import CONTENT_TYPE, exposition  # many a server is never asked
+
         try:
             grant = authenticate(control.gateway.plan, request.scope["headers"])
             require(grant, Role.VIEWER)

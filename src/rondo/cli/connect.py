@@ -22,9 +22,8 @@ import click
 
 from rondo.cli.client import Api, over_asgi, over_network
 from rondo.errors import Conflict, NotFound, SettingsError, Unauthorized, Unavailable
-from rondo.settings.environment import environment
+from rondo.settings.environment import DATA, environment
 
-DATA = ".rondo"
 _WAIT_S = 5.0
 _LOOK_EVERY_S = 0.05
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from rondo.cli import output
-from rondo.cli.connect import DATA
 from rondo.errors import Conflict, InvalidRequest
+from rondo.settings.environment import DATA
 
 TEMPLATE = "support-bot"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

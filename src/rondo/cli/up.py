@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from rondo.cli.connect import DATA
 from rondo.errors import SettingsError
-from rondo.settings.environment import environment
+from rondo.settings.environment import DATA, environment
 from rondo.settings.project import FILE
 
 
@@ -33,7 +32,7 @@ from rondo.settings.project import FILE
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Gateway processes on the port. With 1, one process is the whole server.",
+    help="Gateway processes on the port. With 1, one process is the whole server but for the record store.",
 )
 @click.pass_context
 def command(ctx: click.Context, *, project: Path | None, data: Path | None, host: str, port: int, workers: int) -> None:

@@ -8,7 +8,7 @@ from rondo.errors import Unavailable
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
 from rondo.limits.ledger import LedgerState
-from rondo.traces.drain import Drain, DrainStatus
+from rondo.traces.drain import DrainStatus, DrainView
 
 LATE_S = 30.0
 """Health turns red when the oldest queued record is older than this."""
@@ -23,7 +23,7 @@ class Check(Struct, frozen=True, kw_only=True):
     remedy: str | None = None
 
 
-def checks(drain: Drain, gateway: Gateway, project: str, ledger: LedgerState | None = None) -> list[Check]:
+def checks(drain: DrainView, gateway: Gateway, project: str, ledger: LedgerState | None = None) -> list[Check]:
     """Everything, in the order a request meets it."""
     plan, state = gateway.plan, drain.status()
     limits = [_limits(ledger)] if ledger is not None and (plan.limits or ledger.away_since) else []
@@ -37,7 +37,7 @@ def checks(drain: Drain, gateway: Gateway, project: str, ledger: LedgerState | N
     ]
 
 
-def is_ready(drain: Drain, gateway: Gateway) -> bool:
+def is_ready(drain: DrainView, gateway: Gateway) -> bool:
     """Whether requests should come here: the journal takes records, and they reach their store in time."""
     return all(check.ok for check in (_journal(gateway), *_records(drain.status())))
 

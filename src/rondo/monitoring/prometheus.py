@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from rondo.gateway.deployments import Standing
 from rondo.limits.status import Status
 from rondo.store.base import RecordStore
-from rondo.traces.drain import Drain
+from rondo.traces.drain import DrainView
 
 BUCKETS_MS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
 
@@ -25,7 +25,7 @@ __all__ = ["BUCKETS_MS", "CONTENT_TYPE", "exposition"]
 
 def exposition(
     store: RecordStore,
-    drain: Drain,
+    drain: DrainView,
     project: str,
     limits: Status | None = None,
     deployments: Sequence[Standing] = (),
@@ -40,7 +40,7 @@ def exposition(
 
 
 class _Metrics(Collector):
-    def __init__(self, store: RecordStore, drain: Drain, project: str) -> None:
+    def __init__(self, store: RecordStore, drain: DrainView, project: str) -> None:
         self._store = store
         self._drain = drain
         self._project = project

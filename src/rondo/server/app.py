@@ -1,4 +1,4 @@
-"""The only place that wires things together: one process of Rondo, gateway and control plane, as an ASGI application.
+"""The only place that wires things together: gateway and control plane as one ASGI application.
 
 Tests and commands open the very same server in-process with `open_server`.
 """
@@ -31,8 +31,9 @@ from rondo.server import ledger as ledgers
 from rondo.server.data_folder import DataFolder
 from rondo.server.front import Front
 from rondo.server.ledger import open_ledger
-from rondo.server.lookup import lookup_in
+from rondo.server.lookup import StoreLookup
 from rondo.server.plan_watch import PlanWatch
+from rondo.server.records import OpenRecords, Records, RecordsHere
 from rondo.server.wiring import (
     catalog_url,
     limits,
@@ -45,17 +46,23 @@ from rondo.server.wiring import (
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
 from rondo.settings.tables import BatchesSettings
-from rondo.store.duckdb import DuckDBStore
-from rondo.traces.drain import Drain
 
 _log = logging.getLogger("rondo.server")
 
 
 class Server:
-    """Everything one process needs to serve. Call `start` on the event loop before the first request, `close` last."""
+    """Everything that serves in one process. Call `start` on the event loop before the first request, `close` last."""
 
-    def __init__(self, data: DataFolder, project: Path | None, *, workers: int = 1) -> None:
-        """Takes the data folder. `workers` is how many processes will serve.
+    def __init__(
+        self,
+        data: DataFolder,
+        project: Path | None,
+        *,
+        workers: int = 1,
+        open_records: OpenRecords = RecordsHere,
+    ) -> None:
+        """Takes the data folder. `workers` is how many processes will serve, `open_records` says where the record
+        store is.
 
         Raises Conflict where another server has the folder, or where several processes could not hold to the limits
         there are; SettingsError for a wrong project.
@@ -63,9 +70,11 @@ class Server:
         journal_settings, gateway_settings = limits(project)
         self.data = data
         data.lock()
+        records: Records | None = None
         try:
             url = catalog_url(data)
             data.require_catalog(url)
+            self.records = records = open_records(data.journal, data.records)  # early: a process comes up meanwhile
             self.catalog = open_catalog(url)
             redis = environment("RONDO_REDIS_URL")
             require_shared_ledger(self.catalog, workers=workers, redis_url=redis)
@@ -77,22 +86,22 @@ class Server:
                 first_release(self.catalog, data, project, providers)
             publisher = Publisher(self.catalog, data.knowledge, providers, secret=pseudonym_secret(data))
             self.journal = open_journal(data, "control", journal_settings)
-            self.records = DuckDBStore(data.records)
             plan = publisher.plan()
-            self.ledger = open_ledger(data, project, self.records, plan.limits, self._projects, workers=workers)
+            self.ledger = open_ledger(data, project, records.store, plan.limits, self._projects, workers=workers)
         except BaseException:
+            if records is not None:
+                records.close()
             data.unlock()
             raise
-        drain = Drain(data.journal, self.records)
-        self.lookup = lookup_in(self.records, drain)
+        self.lookup = StoreLookup(records.store, records.drain)
         gateway = make_gateway(plan, self.journal, gateway_settings, self.lookup, self.ledger)
         self.watch = PlanWatch(publisher, gateway)
         self.jobs = Jobs(sqlite_url(data.jobs))
         batches = read(project).batches if project is not None else BatchesSettings()
         self.control = ControlPlane(
             catalog=self.catalog,
-            records=self.records,
-            drain=drain,
+            records=records.store,
+            drain=records.drain,
             gateway=gateway,
             batches=make_batches(data, self.catalog, self.jobs, gateway, batches),
             knowledge_root=data.knowledge,
@@ -117,9 +126,9 @@ class Server:
     async def start(self) -> None:
         """Begin to watch the catalog and the budgets, and to drain the journal."""
         await ledgers.start(self.ledger)
+        self.records.start()
         self._tasks = [
             asyncio.create_task(self.watch.run(self._ended)),
-            asyncio.create_task(self.control.drain.run(self._ended)),
             asyncio.create_task(self.control.batches.resume()),
             asyncio.create_task(
                 watch(self.ledger, lambda: self.control.gateway.plan.limits, self.control.alerts, self._ended)

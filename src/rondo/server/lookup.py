@@ -16,33 +16,58 @@ from rondo.gateway.reply import Send
 from rondo.records import Call, to_json
 from rondo.server.front import Application
 from rondo.store.base import RecordStore
-from rondo.traces.drain import Drain
+from rondo.traces.drain import DrainView
 from rondo.traces.search import get_calls
 
 INTERNAL = "/internal/"
 _CALLS = f"{INTERNAL}calls"
 _JUST_NOW_MS = 10_000
-_PATIENCE_S = 2.0
-_LOOK_EVERY_S = 0.05
+_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+_AT_ONCE = 4
 
 
-def lookup_in(records: RecordStore, drain: Drain) -> Lookup:
-    """Looks in the record store; for a trace of just now, until the journal has been drained."""
+class StoreLookup:
+    """Looks in the record store; for a trace of just now, a few times more, until the journal has been drained.
 
-    async def look(project: str, trace_id: str) -> Call | None:
-        patient_until = clock.monotonic() + (_PATIENCE_S if _is_recent(trace_id) else 0)
-        while True:
+    Whoever asks for what is being looked for already gets the same answer, and few looks are under way at once: a
+    flood of ids that nobody knows takes the store no more than that. On one event loop.
+    """
+
+    def __init__(self, records: RecordStore, drain: DrainView) -> None:
+        self._records = records
+        self._drain = drain
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._under_way: dict[tuple[str, str], asyncio.Task[Call | None]] = {}
+
+    async def __call__(self, project: str, trace_id: str) -> Call | None:
+        """Raises Unavailable where the store cannot be asked."""
+        key = project, trace_id
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._look(project, trace_id))
+            task.add_done_callback(lambda ended: self._forget(key, ended))
+        return await asyncio.shield(task)
+
+    async def _look(self, project: str, trace_id: str) -> Call | None:
+        for pause_s in _PAUSES_S if _is_recent(trace_id) else ():
+            found = await self._now(project, trace_id)
+            if found is not None:
+                return _live(found)
+            self._drain.wake()
+            await asyncio.sleep(pause_s)
+        return _live(await self._now(project, trace_id) or [])
+
+    async def _now(self, project: str, trace_id: str) -> list[Call] | None:
+        async with self._places:
             try:
-                calls = await asyncio.to_thread(get_calls, records, project, trace_id)
+                return await asyncio.to_thread(get_calls, self._records, project, trace_id)
             except NotFound:
-                if clock.monotonic() >= patient_until:
-                    return None
-                drain.wake()
-                await asyncio.sleep(_LOOK_EVERY_S)
-            else:
-                return next((call for call in calls if call.arm == "live"), None)
+                return None
 
-    return look
+    def _forget(self, key: tuple[str, str], ended: asyncio.Task[Call | None]) -> None:
+        del self._under_way[key]
+        if not ended.cancelled():
+            ended.exception()  # whoever waited has it, if anybody did
 
 
 def query_of(project: str, trace_id: str) -> str:
@@ -67,6 +92,10 @@ class LocalFront:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 404 if call is None else 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _live(calls: list[Call]) -> Call | None:
+    return next((call for call in calls if call.arm == "live"), None)
 
 
 def _is_recent(trace_id: str) -> bool:

@@ -1,7 +1,8 @@
 """`rondo up`: the server in the foreground, until it is told to stop.
 
-One process serves everything. With `--workers N` the control plane moves to a local socket, and N gateway processes
-share the port (SO_REUSEPORT); what is not the gateway's they pass on to the control plane.
+One process serves everything, beside it one has the record store. With `--workers N` the control plane moves to a local
+socket, and N gateway processes share the port (SO_REUSEPORT); what is not the gateway's they pass on to the control
+plane.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rondo.server.data_folder import DataFolder
 from rondo.server.listener import HttpServer, listen
 from rondo.server.log import log_to_stderr
 from rondo.server.lookup import LocalFront
+from rondo.server.records_process import RecordsProcess
 from rondo.server.workers import Workers
 
 
@@ -24,7 +26,7 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
     """Serve until SIGTERM or SIGINT; the exit status. Raises RondoError where it cannot start."""
     log_to_stderr()
     folder = DataFolder(data)
-    server = Server(folder, project, workers=workers)
+    server = Server(folder, project, workers=workers, open_records=RecordsProcess)
     if server.admin_key is not None:
         print(f"admin key, also in {data / 'admin.key'}: {server.admin_key}", file=sys.stderr, flush=True)
     try:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+DATA = ".rondo"
+"""The data folder's name, where RONDO_DATA does not say otherwise."""
+
 ENVIRONMENT: dict[str, str] = {
     "RONDO_URL": "Address of the server that commands talk to.",
     "RONDO_API_KEY": "Key that commands send.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ from rondo.store.statements import compose
 
 _BROKEN = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
 _LARGE = 500  # records in a batch
+_CLOSE_S = 5.0
 _FORMATS: dict[ExportFormat, str] = {"jsonl": "JSON", "parquet": "PARQUET"}
 
 
 class DuckDBStore:
     """A RecordStore. `memory_limit` is in DuckDB's spelling; what does not fit spills into the data folder."""
 
-    def __init__(self, path: Path, *, memory_limit: str = "1GB", threads: int = 2) -> None:
+    def __init__(self, path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
         self.path = path
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
@@ -46,6 +48,7 @@ class DuckDBStore:
         self._opening = threading.Lock()
         self._inserting = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
+        self._cursors: set[duckdb.DuckDBPyConnection] = set()  # at work now
         self._arrivals: int | None = None  # the highest `arrival` in calls, where it is known
         self._closed = False
 
@@ -71,7 +74,8 @@ class DuckDBStore:
                     cursor.execute(schema.UPSERT_SCORES)
                 for rejected in staged.rejected:
                     _quarantine(cursor, writer, start, rejected)
-                cursor.execute(schema.MOVE_POSITION, [writer, *_numbers(position), missing])
+                move = schema.MOVE_POSITION if stored else schema.FIRST_POSITION
+                cursor.execute(move, [*_numbers(position), missing, writer])
                 cursor.commit()
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
@@ -128,7 +132,7 @@ class DuckDBStore:
             if database is not None:
                 with contextlib.suppress(duckdb.Error):  # readers may be at work; the log is replayed on opening
                     database.execute("CHECKPOINT")
-                database.close()
+                self._end(database)
             with contextlib.suppress(OSError):
                 self._scratch.unlink(missing_ok=True)
 
@@ -159,6 +163,7 @@ class DuckDBStore:
                 if self._database is None:
                     self._database = self._open()
                 cursor = self._database.cursor()
+                self._cursors.add(cursor)
             yield cursor
         except (duckdb.Error, OSError) as error:
             if isinstance(error, _BROKEN):
@@ -169,6 +174,7 @@ class DuckDBStore:
             ) from error
         finally:
             if cursor is not None:
+                self._cursors.discard(cursor)
                 with contextlib.suppress(duckdb.Error):
                     cursor.close()
 
@@ -187,6 +193,21 @@ class DuckDBStore:
             database.close()
             raise
         return database
+
+    def _end(self, database: duckdb.DuckDBPyConnection) -> None:
+        """Close it, and stop whoever still reads: DuckDB closes nothing that is at work."""
+        patient_until = clock.monotonic() + _CLOSE_S
+        while True:
+            for cursor in list(self._cursors):
+                with contextlib.suppress(duckdb.Error):
+                    cursor.interrupt()
+            try:
+                database.close()
+            except duckdb.Error:
+                if clock.monotonic() < patient_until:
+                    time.sleep(0.01)
+                    continue
+            return
 
     def _forget(self) -> None:
         """Open the file anew next time: DuckDB refuses all work after a fatal error."""

@@ -72,6 +72,8 @@ _TARGETS = {Kind.CALL: _Target("new_calls", Call, CALL), Kind.SCORE: _Target("ne
 def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Path) -> Staged:
     """Fill the temporary tables `new_calls` and `new_scores`, in the order of the batch, by way of the file `scratch`.
 
+    A table that would be empty is not made.
+
     Raises duckdb.Error or OSError where the store fails, as opposed to the data.
     """
     rejected = [
@@ -82,8 +84,10 @@ def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Pa
     rows = dict.fromkeys(_TARGETS, 0)
     for kind, target in _TARGETS.items():
         payloads = [entry.payload for entry in batch if entry.kind == kind]
+        if not payloads:
+            continue
         cursor.execute(target.create)
-        if payloads and not _load_whole(cursor, target, payloads, scratch):
+        if not _load_whole(cursor, target, payloads, scratch):
             lines = [_Line(place, entry, entry.payload) for place, entry in enumerate(batch) if entry.kind == kind]
             sound, odd = _mend(target, lines)
             odd += _halve(cursor, target, sound, scratch)
@@ -118,6 +122,8 @@ def _halve(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line
             left = _halve(cursor, target, lines[:middle], scratch)
             return left + _halve(cursor, target, lines[middle:], scratch)
         (line,) = lines
+        if isinstance(error, duckdb.OutOfMemoryException) and len(line.payload) < _LEAST_BUFFER:
+            raise  # something else has the memory
         spelled = _spell(target, line)
         if isinstance(spelled, _Line) and spelled.payload != line.payload:
             return _halve(cursor, target, [spelled], scratch)

@@ -8,12 +8,11 @@ where `missing` is zero unless someone removed segment files.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -59,6 +58,21 @@ class DrainStatus(Struct, frozen=True, kw_only=True):
     writers: dict[str, WriterStatus]
 
 
+class DrainView(Protocol):
+    """A drain as others see it, in this process or in another. From any thread."""
+
+    def status(self) -> DrainStatus:
+        """The counters now. May take a while, so call it in a thread; it raises nothing that a store may raise.
+
+        While the store cannot be reached, what it held last counts as stored.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Drain now rather than at the next look. Does not wait for it."""
+        ...
+
+
 class Drain:
     """Moves records of all journals under `journal_root` into `store`. One per store."""
 
@@ -82,8 +96,8 @@ class Drain:
         self._last_error: str | None = None
         self._known = Holdings({}, 0, 0)
         self._positions: dict[str, Position] | None = None  # what the store has, where that is known
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._awake = asyncio.Event()
+        self._stopping = threading.Event()
+        self._awake = threading.Event()
 
     def step(self) -> int:
         """Move one batch of one writer; how many records it had, 0 where all are stored.
@@ -121,32 +135,35 @@ class Drain:
             _log.error("journal %s: %d damaged bytes were passed over", writer, batch.damaged)
         return len(batch.entries)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Drain until `stop` is set, then what is left as far as five seconds go (the journal keeps the rest).
+    def run(self) -> None:
+        """Drain until `stop`, then what is left as far as five seconds go (the journal keeps the rest). Blocks.
 
         Errors are kept in `status`, and tried again.
         """
-        self._loop = asyncio.get_running_loop()
         backoff = _FIRST_BACKOFF_S
-        while not stop.is_set():
+        while not self._stopping.is_set():
             self._awake.clear()
             began = clock.monotonic()
-            if await asyncio.to_thread(self._attempt, stop.is_set):
+            if self._attempt(self._stopping.is_set):
                 backoff = _FIRST_BACKOFF_S
                 # Rows are cheap, batches are not: under load, rest until the next batch is worth its fixed cost.
                 rest = min(max(self._idle_s, (clock.monotonic() - began) * _REST), _LONGEST_REST_S)
-                await self._pause(stop, rest, wakeable=True)
+                if not self._stopping.is_set():  # or `stop` came before the clear
+                    self._awake.wait(rest)
             else:
-                await self._pause(stop, backoff, wakeable=False)
+                self._stopping.wait(backoff)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF_S)
         deadline = clock.monotonic() + _LAST_PASS_S
-        await asyncio.to_thread(self._attempt, lambda: clock.monotonic() > deadline, to_the_end=True)
+        self._attempt(lambda: clock.monotonic() > deadline, to_the_end=True)
+
+    def stop(self) -> None:
+        """Let `run` come to its end. From any thread."""
+        self._stopping.set()
+        self._awake.set()
 
     def wake(self) -> None:
-        """Drain now rather than at the next look. From any thread; nothing where `run` is not running."""
-        if self._loop is not None and not self._loop.is_closed():
-            with contextlib.suppress(RuntimeError):  # closed since
-                self._loop.call_soon_threadsafe(self._awake.set)
+        """Drain now rather than at the next look. From any thread."""
+        self._awake.set()
 
     def _attempt(self, enough: Callable[[], bool], *, to_the_end: bool = False) -> bool:
         """Drain a batch of every writer, more while they are large, or until `enough`; whether that went well.
@@ -171,42 +188,38 @@ class Drain:
         self._last_error = None
         return True
 
-    async def _pause(self, stop: asyncio.Event, seconds: float, *, wakeable: bool) -> None:
-        events = [stop, self._awake] if wakeable else [stop]
-        waits = [asyncio.ensure_future(event.wait()) for event in events]
-        try:
-            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+    @property
+    def known(self) -> Holdings:
+        """What the store held at the last look."""
+        return self._known
 
     def status(self) -> DrainStatus:
-        """The counters now. Reads the journals' folders and the store, so call it in a thread.
-
-        While the store cannot be reached, what it held last counts as stored.
-        """
+        """As `DrainView` says."""
         last_error = self._last_error
         try:
             self._known = self._store.holdings()
         except RondoError as error:
             last_error = last_error or str(error)
-        known = self._known
-        readers = self._journals.readers()
-        writers = {name: _count(reader, known.positions.get(name)) for name, reader in readers.items()}
-        for name, position in known.positions.items():  # journals whose folder is gone
-            writers.setdefault(name, WriterStatus(position.sequence, position.sequence, 0))
-        return DrainStatus(
-            accepted=sum(writer.accepted for writer in writers.values()),
-            stored=sum(writer.stored for writer in writers.values()) - known.missing,
-            queued=sum(writer.queued for writer in writers.values()),
-            missing=known.missing,
-            quarantined=known.quarantined,
-            torn_bytes=self._damaged_bytes + sum(reader.torn_bytes() for reader in readers.values()),
-            oldest_queued_s=_oldest(readers, known.positions, writers),
-            last_error=last_error,
-            writers=writers,
-        )
+        return count(self._journals, self._known, damaged_bytes=self._damaged_bytes, last_error=last_error)
+
+
+def count(journals: Journals, held: Holdings, *, damaged_bytes: int = 0, last_error: str | None = None) -> DrainStatus:
+    """The counters of journals of which a store has `held`. Reads the journals' folders."""
+    readers = journals.readers()
+    writers = {name: _count(reader, held.positions.get(name)) for name, reader in readers.items()}
+    for name, position in held.positions.items():  # journals whose folder is gone
+        writers.setdefault(name, WriterStatus(position.sequence, position.sequence, 0))
+    return DrainStatus(
+        accepted=sum(writer.accepted for writer in writers.values()),
+        stored=sum(writer.stored for writer in writers.values()) - held.missing,
+        queued=sum(writer.queued for writer in writers.values()),
+        missing=held.missing,
+        quarantined=held.quarantined,
+        torn_bytes=damaged_bytes + sum(reader.torn_bytes() for reader in readers.values()),
+        oldest_queued_s=_oldest(readers, held.positions, writers),
+        last_error=last_error,
+        writers=writers,
+    )
 
 
 def _count(reader: Reader, position: Position | None) -> WriterStatus:
