@@ -261,11 +261,11 @@ def test_what_only_the_database_refuses_is_found_by_halving(
     real = staging._load
     loads = []
 
-    def picky(cursor: Any, target: Any, payloads: list[bytes], scratch: Path, whole: bytes) -> None:
+    def picky(cursor: Any, target: Any, payloads: list[bytes], scratch: Path) -> None:
         loads.append(len(payloads))
-        if b"poison" in whole:
+        if b"poison" in b"".join(payloads):
             raise duckdb.ConversionException("it does not taste")
-        real(cursor, target, payloads, scratch, whole)
+        real(cursor, target, payloads, scratch)
 
     monkeypatch.setattr(staging, "_load", picky)
     calls = [make_call(question="poison" if number in (3, 11) else "fine") for number in range(16)]
@@ -464,3 +464,17 @@ def test_readers_and_the_writer_work_at_once(store: RecordStore) -> None:
             store.insert("w", [entry(make_call()) for _ in range(5)], after(batch * 5))
         assert max(each.result() for each in reads) <= 40
     assert read(0) == 40
+
+
+@pytest.mark.parametrize("most", [1, 1_000, 1 << 30], ids=["byte by byte", "in part", "at once"])
+def test_lines_are_written_over_those_of_the_batch_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """However much of them the system takes at a time."""
+    real = os.write
+    monkeypatch.setattr(os, "writev", lambda to, parts: real(to, b"".join(parts)[:most]))
+    monkeypatch.setattr(os, "write", lambda to, data: real(to, data[:most]))
+    for count_ in (700, 3, 600):
+        payloads = [b"%d" % number * (number % 5 + 1) for number in range(count_)]
+        staging._write_lines(tmp_path / "lines", payloads)
+        assert (tmp_path / "lines").read_bytes().splitlines() == payloads

@@ -157,7 +157,7 @@ def _read(path: Path, offset: int, *, max_entries: int, max_bytes: int) -> tuple
         check_header(os.pread(descriptor, HEADER_BYTES, 0))
         size = max_bytes
         while True:
-            data = os.pread(descriptor, size, offset)
+            data = os.pread(descriptor, min(size, max(os.fstat(descriptor).st_size - offset, 1)), offset)
             at_end = offset + len(data) >= os.fstat(descriptor).st_size
             decoded = decode(data, at_end=at_end, max_entries=max_entries)
             if decoded.damaged and os.pread(descriptor, len(data), offset) != data:

@@ -38,6 +38,7 @@ class DuckDBStore:
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "threads": threads,
+            "block_allocator_memory": "64MB",  # kept for the next batch; given back, it has to be cleared anew
             "temp_directory": str(path) + ".tmp",
             "checkpoint_threshold": "256MB",
             "autoinstall_known_extensions": False,  # never fetch code

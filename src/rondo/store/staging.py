@@ -31,6 +31,7 @@ DATA_ERRORS = (
 )
 
 _LEAST_BUFFER = 1 << 20
+_AT_A_TIME = 512  # lines in a system call, which takes 1,024 parts
 
 
 class Rejected(Struct, frozen=True):
@@ -99,11 +100,10 @@ def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Pa
 
 def _load_whole(cursor: duckdb.DuckDBPyConnection, target: _Target, payloads: list[bytes], scratch: Path) -> bool:
     """Load them as they are, which nearly always works; whether it did."""
-    whole = b"\n".join(payloads)
-    if whole.count(b"\n") != len(payloads) - 1 or not all(map(bytes.strip, payloads)):
+    if any(b"\n" in payload or not payload.strip() for payload in payloads):
         return False
     try:
-        _load(cursor, target, payloads, scratch, whole)
+        _load(cursor, target, payloads, scratch)
     except DATA_ERRORS:
         return False
     return True
@@ -115,7 +115,7 @@ def _halve(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line
         return []
     try:
         payloads = [line.payload for line in lines]
-        _load(cursor, target, payloads, scratch, b"\n".join(payloads))
+        _load(cursor, target, payloads, scratch)
     except DATA_ERRORS as error:
         if len(lines) > 1:
             middle = len(lines) // 2
@@ -131,15 +131,10 @@ def _halve(cursor: duckdb.DuckDBPyConnection, target: _Target, lines: list[_Line
     return []
 
 
-def _load(
-    cursor: duckdb.DuckDBPyConnection, target: _Target, payloads: list[bytes], scratch: Path, whole: bytes
-) -> None:
-    """All of the payloads (`whole` has them as lines) or none. Raises one of DATA_ERRORS where one is not a row."""
+def _load(cursor: duckdb.DuckDBPyConnection, target: _Target, payloads: list[bytes], scratch: Path) -> None:
+    """All of the payloads or none. Raises one of DATA_ERRORS where one is not a row."""
     buffer = max(_LEAST_BUFFER, max(map(len, payloads)) + 2)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(whole)
-        file.write(b"\n")
+    _write_lines(scratch, payloads)
     cursor.begin()
     try:
         loaded = cursor.execute(f"{target.load}{buffer:d})", {"path": glob.escape(str(scratch))}).fetchall()[0][0]
@@ -149,6 +144,29 @@ def _load(
     except BaseException:
         cursor.rollback()
         raise
+
+
+def _write_lines(path: Path, payloads: list[bytes]) -> None:
+    """One payload a line, over what the file had: its pages are in memory, and taking new ones is half of the work."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        size = 0
+        for start in range(0, len(payloads), _AT_A_TIME):
+            parts = [part for payload in payloads[start : start + _AT_A_TIME] for part in (payload, b"\n")]
+            size += sum(map(len, parts))
+            _write_all(descriptor, parts)
+        os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, parts: list[bytes]) -> None:
+    """Raises OSError where there is no room for all of them."""
+    left = sum(map(len, parts)) - os.writev(descriptor, parts)
+    if left:  # more than the system takes at once, or a full disk, which says so now
+        rest = memoryview(b"".join(parts))[-left:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _mend(target: _Target, lines: list[_Line]) -> tuple[list[_Line], list[Rejected]]:
