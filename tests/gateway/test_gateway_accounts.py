@@ -279,7 +279,8 @@ async def test_whatever_happens_no_budget_is_overrun(requests: list[Any], room: 
     await street.all(requests)
 
 
-async def test_over_redis_no_budget_is_overrun_either(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hedge", [False, True], ids=["in turn", "hedged"])
+async def test_over_redis_no_budget_is_overrun_either(monkeypatch: pytest.MonkeyPatch, hedge: bool) -> None:
     monkeypatch.setattr(redis_epoch, "GRACE_US", 20_000)
     ledger = RedisLedger(redis_at_hand(), source="here", load=nothing_spent, prefix=f"rondo-test-{uuid.uuid4().hex}")
     await ledger.start()
@@ -291,8 +292,8 @@ async def test_over_redis_no_budget_is_overrun_either(monkeypatch: pytest.Monkey
             count = rng.randint(least, most)
             return [(rng.choice(kinds), rng.choice(SHARES), rng.randint(0, 3)) for _ in range(count)]
 
-        one = Street(0, retries=2, hedge=False).one
-        street = Street(60 * one, retries=2, hedge=False, ledger=ledger)
+        one = Street(0, retries=2, hedge=hedge).one
+        street = Street(60 * one, retries=2, hedge=hedge, ledger=ledger)
         await street.all([(some(1, 4), some(0, 2), some(0, 2), rng.random() < 0.1) for _ in range(200)])
         assert street.answered > 0
     finally:

@@ -7,6 +7,7 @@ import pytest
 from msgspec import structs
 
 from gateway_house import HELLO, KEY, House
+from rondo.gateway.keys import RecentKeys
 
 TRACE = "0" * 31 + "1"
 DOORS = [
@@ -160,3 +161,12 @@ async def test_a_key_that_was_used_before_is_refused_once_it_is_revoked(house: H
         assert (await come_in(house, *DOORS[0][:2], body, {"authorization": f"Bearer {KEY}"})).status_code == 200
     house.gateway.plan = structs.replace(house.gateway.plan, grants={})
     assert (await come_in(house, *DOORS[0][:2], body, {"authorization": f"Bearer {KEY}"})).status_code == 401
+
+
+async def test_only_keys_as_they_are_written_are_remembered(house: House) -> None:
+    """A header may be any length, and spaces in it do not count: it must not fill the memory."""
+    keys = RecentKeys()
+    plan = house.gateway.plan
+    for spaces in (1, 10_000, 20_000):
+        keys.authenticate(plan, [(b"authorization", b"Bearer" + b" " * spaces + KEY.encode())])
+    assert len(keys._recent) == 1

@@ -192,6 +192,18 @@ def test_a_process_that_cannot_start_holds_up_nobody(
     records.close()
 
 
+def test_modules_in_the_folder_it_is_started_in_are_not_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "duckdb.py").write_text("raise SystemExit('somebody else wrote this')")
+    monkeypatch.chdir(tmp_path)
+    records = opened(tmp_path)
+    try:
+        assert records.store.positions() == {}
+    finally:
+        records.close()
+
+
 def test_signals_are_its_parents_business(records: RecordsProcess) -> None:
     records.store.positions()
     before = records.pid
@@ -290,6 +302,21 @@ def test_a_store_that_stays_locked_is_told(tmp_path: Path, monkeypatch: pytest.M
     server._open()
     with pytest.raises(Unavailable):
         store.positions()
+    store.close()
+
+
+def test_whatever_keeps_the_store_from_opening_is_told_to_who_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DuckDBStore(tmp_path / "records.duckdb")
+
+    def odd() -> None:
+        raise ValueError("a name that is none")
+
+    monkeypatch.setattr(store, "positions", odd)
+    server = RecordsServer(store, Drain(tmp_path / "journal", store))
+    server._open()
+    assert server._opened.is_set()
     store.close()
 
 

@@ -57,7 +57,8 @@ class Accounts:
         missing = self._at_most(turn, *turn.bill()) - _reserved(turn)
         if missing > 0:
             claim = Claim(turn.started_at, 0, missing)
-            turn.extended = (*turn.extended, await self._ledger.reserve(turn.matched.money, claim))
+            hold = await self._ledger.reserve(turn.matched.money, claim)
+            turn.extended = (*turn.extended, hold)  # as it is now: another try may have made room meanwhile
 
     def covers(self, turn: Turn, route: Sequence[ServedModel]) -> bool:
         """Whether another answer is certain to fit into what is left of the reservation."""

@@ -14,6 +14,7 @@ _KEY_HEADERS = frozenset((b"authorization", b"x-api-key", b"api-key"))
 """OpenAI's, Anthropic's, Azure's."""
 
 _MOST_RECENT = 10_000
+_LONGEST = 200
 
 
 def authenticate(plan: Plan, headers: Headers) -> Grant:
@@ -58,6 +59,7 @@ class RecentKeys:
         grant = self._recent.get(given[0])
         if grant is None:
             grant = authenticate(plan, given)
-            if len(self._recent) < _MOST_RECENT:
+            # Spaces do not count in a header, so one key can be spelled in any number of ways, of any length.
+            if len(given[0][1]) <= _LONGEST and len(self._recent) < _MOST_RECENT:
                 self._recent[given[0]] = grant
         return grant

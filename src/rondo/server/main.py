@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import uvloop
@@ -20,6 +21,8 @@ from rondo.server.log import log_to_stderr
 from rondo.server.lookup import LocalFront
 from rondo.server.records_process import RecordsProcess
 from rondo.server.workers import Workers
+
+_THREADS = 32
 
 
 def up(*, project: Path | None, data: Path, host: str, port: int, workers: int = 1) -> int:
@@ -41,6 +44,8 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
         print(f"ready {url}", flush=True)
 
     async def serve() -> None:
+        # Who waits for the records' process holds a thread; plans, guards and logs must not run out of them.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="rondo"))
         await server.start()
         try:
             if workers > 1:

@@ -22,7 +22,7 @@ from rondo.store.base import NO_FILTERS, ExportFormat, Holdings
 from rondo.traces.drain import DrainStatus, count
 
 _KEPT = 8
-_PATIENCE_S = 120.0
+_PATIENCE_S = 60.0
 _STATUS_PATIENCE_S = 10.0
 
 Connect = Callable[[], socket.socket]

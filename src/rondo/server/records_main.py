@@ -115,17 +115,16 @@ class RecordsServer:
     def _open(self) -> None:
         """The process before this one may hold the store for a moment yet: nobody is told that it is locked so soon."""
         patient_until = clock.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                self._store.positions()
-            except Unavailable:
-                if clock.monotonic() < patient_until:
-                    time.sleep(_LOOK_EVERY_S)
-                    continue
-            except RondoError:
-                pass  # whoever asks is told
-            break
-        self._opened.set()
+        try:
+            while clock.monotonic() < patient_until:
+                with contextlib.suppress(Unavailable):
+                    self._store.positions()
+                    break
+                time.sleep(_LOOK_EVERY_S)
+        except Exception as error:
+            _log.warning("the record store cannot be opened: %s", error)  # whoever asks is told
+        finally:
+            self._opened.set()
 
     def _drain_once_opened(self) -> None:
         self._opened.wait()

@@ -54,7 +54,7 @@ class RecordsProcess:
 
     def __init__(self, journal: Path, records: Path) -> None:
         """Starts the process, and does not wait for it: the first calls do."""
-        self._command = [sys.executable, "-m", "rondo.server.records_main", str(journal), str(records)]
+        self._command = [sys.executable, "-P", "-m", "rondo.server.records_main", str(journal), str(records)]
         self._guard = threading.Lock()
         self._closing = threading.Event()
         self._draining = False

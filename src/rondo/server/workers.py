@@ -73,7 +73,7 @@ class Workers:
     async def _keep_running(self, slot: int, up: asyncio.Event) -> None:
         while True:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "rondo.server.worker", "--slot", str(slot), *self._arguments,
+                sys.executable, "-P", "-m", "rondo.server.worker", "--slot", str(slot), *self._arguments,
                 stdin=PIPE, stdout=PIPE, stderr=None,
             )  # fmt: skip
             try:
