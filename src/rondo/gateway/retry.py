@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from rondo import clock
 from rondo.gateway.deadlines import Deadlines
@@ -45,7 +45,7 @@ class Tries:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._means = Means(self._deployments, self._deadlines, chance, sleep, now)
 
-    async def first(
+    def first(
         self,
         route: Sequence[ServedModel],
         send: Callable[[ServedModel], Awaitable[T]],
@@ -54,34 +54,17 @@ class Tries:
         total_timeout_s: float,
         streaming: bool = False,
         discard: Callable[[T], None] | None = None,
-    ) -> Won[T]:
+    ) -> Coroutine[Any, Any, Won[T]]:
         """The first good result of `send` along `route`; each try becomes a span.
 
         `streaming`: what `send` brings back is a stream up to its first event. `discard` lets go of a result that
         nobody needs (a hedge's loser). With hedges, `send` may run twice at a time, so it must leave the turn alone.
         Raises the RondoError that says most about why nothing was good.
         """
-        task = self._task()
-        cancelling = task.cancelling()
-        alarm = self._deadlines.after(total_timeout_s, task.cancel, task.get_loop())
         along = AlongRoute(
-            self._means,
-            route,
-            send,
-            turn,
-            alarm=alarm,
-            total_s=total_timeout_s,
-            streaming=streaming,
-            discard=discard,
+            self._means, route, send, turn, total_s=total_timeout_s, streaming=streaming, discard=discard
         )
-        try:
-            return await along.run()
-        except asyncio.CancelledError:
-            if alarm.rang and task.uncancel() <= cancelling:
-                raise along.out_of_time() from None
-            raise
-        finally:
-            alarm.off()
+        return along.run(self._task())
 
     def _task(self) -> asyncio.Task[object]:
         """The one that runs; asked of the loop that we know, since asking which loop it is takes a system call."""

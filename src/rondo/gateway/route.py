@@ -69,17 +69,15 @@ class AlongRoute(Generic[T]):
         send: Callable[[ServedModel], Awaitable[T]],
         turn: Turn,
         *,
-        alarm: Alarm,
         total_s: float,
         streaming: bool,
         discard: Callable[[T], None] | None,
     ) -> None:
-        """`alarm` cancels the task when `total_s` have passed."""
         self._means = means
         self._route = route
         self._send = send
         self._turn = turn
-        self._alarm = alarm
+        self._alarm: Alarm | None = None
         self._total_s = total_s
         self._deadline = means.now() + total_s
         self._streaming = streaming
@@ -90,20 +88,30 @@ class AlongRoute(Generic[T]):
         self._busy: tuple[ServedModel, ...] = ()
         """Models passed by for want of a place."""
 
-    async def run(self) -> Won[T]:
+    async def run(self, task: asyncio.Task[object]) -> Won[T]:
+        """`task` is the one that runs; it is cancelled when `total_s` have passed, which then is an UpstreamTimeout."""
+        cancelling = task.cancelling()
+        alarm = self._alarm = self._means.deadlines.after(self._total_s, task.cancel, task.get_loop())
         route = self._route
-        for position, model in enumerate(route):
-            won = await self._model(model, route[position + 1 :])
-            if won is not None:
-                return won
-        for model in self._busy:  # none of the others was good, so a place in the queue it is
-            won = await self._model(model, ())
-            if won is not None:
-                return won
+        try:
+            for position, model in enumerate(route):
+                won = await self._model(model, route[position + 1 :])
+                if won is not None:
+                    return won
+            for model in self._busy:  # none of the others was good, so a place in the queue it is
+                won = await self._model(model, ())
+                if won is not None:
+                    return won
+        except asyncio.CancelledError:
+            if alarm.rang and task.uncancel() <= cancelling:
+                raise self._out_of_time() from None
+            raise
+        finally:
+            alarm.off()
         assert self._error is not None, "a route has at least one model"
         raise self._error
 
-    def out_of_time(self) -> RondoError:
+    def _out_of_time(self) -> RondoError:
         return UpstreamTimeout(
             f"There was no answer within {self._total_s:.3g} s, the longest this request may take.",
             remedy="`total_timeout_s` sets it.",
@@ -201,10 +209,10 @@ class AlongRoute(Generic[T]):
             place.note(turn, error)
             raise
         except BaseException:
-            if self._alarm.rang:
+            if self._alarm is not None and self._alarm.rang:
                 had_its_time = self._means.now() - place.since >= self._total_s / 2
-                place.end(self.out_of_time(), forget=not had_its_time)
-                place.note(turn, self.out_of_time())
+                place.end(self._out_of_time(), forget=not had_its_time)
+                place.note(turn, self._out_of_time())
             place.end(None, forget=True)
             raise
         place.answered()
