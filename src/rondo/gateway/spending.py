@@ -50,6 +50,7 @@ _MEDIA = (b'_url"', b'"file"')
 _SPELLED = re.compile(rb"\\u00(?:5[fF]|[67])")  # a letter of a field's name, written so
 _NANO_PER_TOKEN = NANO / 1_000_000  # prices are dollars for a million tokens
 _MOST_NANO = MOST_USD * NANO
+_ENCODED = (Raw, bytes)
 _NO_FIELDS: Mapping[str, Raw] = {}
 _encode = msgspec.json.Encoder().encode
 _optional_int = msgspec.json.Decoder(int | None)
@@ -198,7 +199,7 @@ def _number(fields: Mapping[str, Raw], model: ServedModel, release: ServedReleas
             if name in source:
                 value = source[name]
                 break
-    if isinstance(value, Raw | bytes):
+    if isinstance(value, _ENCODED):
         try:
             value = read(_optional_int, value)
         except UNREADABLE as error:
