@@ -62,10 +62,10 @@ def thread_cpu_ms(process: int) -> dict[int, float]:
     return found
 
 
-def memory(root: int) -> Memory:
-    """Of the tree, now."""
+def memory(root: int, *, alone: bool = False) -> Memory:
+    """Of the tree, now; `alone`, of its root only."""
     sums = {"Rss:": 0, "Pss:": 0}
-    for process in tree(root):
+    for process in [root] if alone else tree(root):
         with suppress(OSError):
             for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
                 field, *rest = line.split()
