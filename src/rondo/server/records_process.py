@@ -34,7 +34,7 @@ class _Child:
     """The running process, and our end of its control channel."""
 
     def __init__(self, command: list[str]) -> None:
-        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control, theirs = socket.socketpair()  # a byte is a message: macOS has no packets here
         self.control.setblocking(False)  # the event loop tells it things, too
         try:
             with theirs, _signals_blocked():
