@@ -12,19 +12,18 @@ import pytest
 from msgspec import structs
 
 from gateway_house import HELLO, House, Visitor, until
+from guarded_house import limit, serve, spent
 from rondo.cache.model import CachePolicy, SemanticPolicy
 from rondo.errors import BudgetExceeded, PriceUnknown
 from rondo.gateway.accounts import Accounts
 from rondo.gateway.errand import errands
-from rondo.gateway.plan import ServedModel
 from rondo.gateway.retry import Tries
 from rondo.gateway.spending import DEFAULT_MAX_TOKENS
 from rondo.gateway.turn import Turn
 from rondo.gateway.wire import parse_chat
 from rondo.governance.model import Grant
-from rondo.guards.build import build
 from rondo.limits.memory import MemoryLedger
-from rondo.limits.model import Claim, Limit, LimitTable, Matched, to_nano
+from rondo.limits.model import Claim, Matched, to_nano
 from rondo.providers.dialect import completion
 from rondo.providers.prices import Price
 from scripted_upstream import EMBEDDINGS, Talk, events, raw, stall, whole
@@ -32,25 +31,6 @@ from scripted_upstream import EMBEDDINGS, Talk, events, raw, stall, whole
 CUT = raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n{")
 JUDGED: dict[str, Any] = {"check": "judge", "model": "mod", "question": "Is it rude?", "action": "block"}
 GRANT = Grant(project="p", key_id="k", name="k", kind="secret", apps=())
-
-
-def serve(house: House, *specs: dict[str, Any], **models: ServedModel) -> None:
-    """The app `guarded`, on `echo` and these models, behind these guards."""
-    echo = house.gateway.plan.models["p", "echo"]
-    made = build(specs, hand_over="A colleague takes over.", project="p", secret=lambda: b"k" * 32)
-    house.app("guarded", echo, guards=made, models={"echo": echo, **models})
-
-
-def limit(house: House, **limits: Any) -> None:
-    table = LimitTable([("p", Limit(scope="project", **limits))])
-    house.gateway.plan = structs.replace(house.gateway.plan, limits=table)
-
-
-async def spent(house: House) -> int:
-    """Nano-dollars of this month, with nothing left reserved."""
-    (used,) = await house.gateway.ledger.used(["p/project"])
-    assert (used.month_reserved, used.concurrent) == (0, 0)
-    return used.month_spent
 
 
 def said(text: str) -> Any:

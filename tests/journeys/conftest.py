@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from journeys.clients import served
-from journeys.running import Running, make_project, start
+from journeys.running import Running, make_project, serving
 
 __all__ = ["served"]
 
@@ -22,16 +21,5 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def serve(project: Path) -> Iterator[Callable[..., Running]]:
     """Start servers; those still running at the end are killed."""
-    started: list[Running] = []
-
-    def begin(*arguments: str, **options: Any) -> Running:
-        running = start(options.pop("project", project), *arguments, **options)
-        started.append(running)
-        return running
-
-    yield begin
-    for running in started:
-        if running.process.poll() is None:
-            running.kill()
-        if running.process.stdout is not None:
-            running.process.stdout.close()
+    with serving(project) as begin:
+        yield begin

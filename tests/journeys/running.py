@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,3 +115,23 @@ def start(
         process.wait(10)
         raise AssertionError((project / "server.log").read_text())
     return Running(words[1], (data / "admin.key").read_text().strip(), data, project, process)
+
+
+@contextmanager
+def serving(project: Path) -> Iterator[Callable[..., Running]]:
+    """Starts servers of this project, or of another one that is given; those still running at the end are killed."""
+    started: list[Running] = []
+
+    def begin(*arguments: str, **options: Any) -> Running:
+        running = start(options.pop("project", project), *arguments, **options)
+        started.append(running)
+        return running
+
+    try:
+        yield begin
+    finally:
+        for running in started:
+            if running.process.poll() is None:
+                running.kill()
+            if running.process.stdout is not None:
+                running.process.stdout.close()

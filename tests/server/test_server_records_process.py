@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from journeys.running import Running, make_project, start
+from journeys.running import Running, make_project, serving
 from record_makers import after, entry, make_call
 from rondo.errors import InvalidRequest, NotFound, Unavailable
 from rondo.journal.append import Journal
@@ -323,18 +323,8 @@ def test_whatever_keeps_the_store_from_opening_is_told_to_who_asks(
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start `rondo up`; servers still running at the end are killed."""
-    project, started = make_project(tmp_path / "project"), list[Running]()
-
-    def begin(*arguments: str) -> Running:
-        started.append(start(project, *arguments))
-        return started[-1]
-
-    yield begin
-    for running in started:
-        if running.process.poll() is None:
-            running.kill()
-        if running.process.stdout is not None:
-            running.process.stdout.close()
+    with serving(make_project(tmp_path / "project")) as begin:
+        yield begin
 
 
 def children(pid: int) -> list[int]:

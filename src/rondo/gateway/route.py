@@ -47,6 +47,9 @@ class Means(NamedTuple):
 class AlongRoute(Generic[T]):
     """Its steps, each saying what comes next."""
 
+    _alarm: Alarm
+    """Set when it begins to run."""
+
     __slots__ = (
         "_alarm",
         "_busy",
@@ -77,7 +80,6 @@ class AlongRoute(Generic[T]):
         self._route = route
         self._send = send
         self._turn = turn
-        self._alarm: Alarm | None = None
         self._total_s = total_s
         self._deadline = means.now() + total_s
         self._streaming = streaming
@@ -209,7 +211,7 @@ class AlongRoute(Generic[T]):
             place.note(turn, error)
             raise
         except BaseException:
-            if self._alarm is not None and self._alarm.rang:
+            if self._alarm.rang:
                 had_its_time = self._means.now() - place.since >= self._total_s / 2
                 place.end(self._out_of_time(), forget=not had_its_time)
                 place.note(turn, self._out_of_time())

@@ -14,7 +14,6 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from rondo.gateway.doors import WIRES
 from rondo.gateway.endpoint import Gateway, is_gateways
 from rondo.gateway.reply import Headers, Parts, Reply, Whole
 
@@ -241,9 +240,7 @@ class GatewayProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             return None
         path = self.url.decode("latin-1")
-        if path not in WIRES and (not is_gateways(path) or "?" in path or "%" in path):
-            return None
-        if self.parser.get_http_version() != "1.1":
+        if not is_gateways(path) or "?" in path or "%" in path or self.parser.get_http_version() != "1.1":
             return None
         length = -1
         for name, value in self.headers:
