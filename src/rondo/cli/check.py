@@ -15,7 +15,8 @@ from rondo.cli import output
 from rondo.errors import InvalidRequest, RondoError, SettingsError
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
-from rondo.settings.tables import ModelSettings, ProjectSettings, nearest
+from rondo.settings.table import nearest
+from rondo.settings.tables import ModelSettings, ProjectSettings
 
 if TYPE_CHECKING:  # imported where they are used: commands start fast
     from rondo.prompts.model import Prompt

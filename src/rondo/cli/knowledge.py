@@ -13,7 +13,7 @@ from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
 from rondo.cli.output import Column
 from rondo.errors import NotFound
-from rondo.settings.tables import nearest
+from rondo.settings.table import nearest
 
 
 @click.group("knowledge")

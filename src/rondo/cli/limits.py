@@ -10,7 +10,7 @@ from rondo.cli import output
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
 from rondo.cli.output import Column
-from rondo.settings.tables import nearest
+from rondo.settings.table import nearest
 
 
 @click.group("limits")

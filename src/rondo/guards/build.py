@@ -26,7 +26,8 @@ from rondo.guards.pseudonyms import Pseudonyms
 from rondo.guards.schema import Schema
 from rondo.guards.secrets import Secrets
 from rondo.guards.words import Words
-from rondo.settings.tables import GuardSettings, nearest
+from rondo.settings.table import nearest
+from rondo.settings.tables import GuardSettings
 
 FILE = "rondo.toml"
 T = TypeVar("T")

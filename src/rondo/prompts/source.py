@@ -30,7 +30,7 @@ from msgspec import structs
 from rondo.errors import SettingsError
 from rondo.prompts.language import RESERVED, TemplateError, compile_text
 from rondo.prompts.model import BUILT_IN, TYPES, Example, Prompt, Variable, fits, version_of
-from rondo.settings.tables import nearest
+from rondo.settings.table import nearest
 
 MAX_CHARS = 500_000
 KEYS = ["description", "variables", "examples", "output_schema"]

@@ -12,7 +12,7 @@ from rondo.providers.openai import PRESETS, OpenAICompatible
 from rondo.providers.scripted import Scripted
 from rondo.providers.upstream import Upstream
 from rondo.settings.environment import environment
-from rondo.settings.tables import nearest
+from rondo.settings.table import nearest
 
 LOCAL: dict[str, str] = {
     "extractive": "No LLM: quotes the best sentences of the passages, or hands over to a person.",

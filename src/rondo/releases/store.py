@@ -12,7 +12,7 @@ from rondo.errors import NotFound
 from rondo.releases import manifest as manifests
 from rondo.releases.model import AppRow, ModelRow, Release, TrafficChange
 from rondo.releases.state import Arm, Shadow, Traffic
-from rondo.settings.tables import nearest
+from rondo.settings.table import nearest
 
 
 def list_apps(connection: Connection, project: str) -> list[AppRow]:

@@ -21,7 +21,8 @@ from rondo.rules.classify import Examples, Report, train
 from rondo.rules.language import Condition, parse
 from rondo.rules.tokens import ParseError
 from rondo.settings.project import FILE
-from rondo.settings.tables import ProjectSettings, one_or_more
+from rondo.settings.table import one_or_more
+from rondo.settings.tables import ProjectSettings
 
 MOST_RULES = 200
 MOST_EXAMPLES = 10_000

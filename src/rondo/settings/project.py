@@ -10,7 +10,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from rondo.errors import SettingsError
-from rondo.settings.tables import IN_WORDS, ModelSettings, ProjectSettings, nearest
+from rondo.settings.table import IN_WORDS, nearest
+from rondo.settings.tables import ModelSettings, ProjectSettings
 
 FILE = "rondo.toml"
 

@@ -5,29 +5,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-_ADDRESS = r"^https?://"
-_VARIABLE = r"^[A-Z][A-Z0-9_]*$"
-IN_WORDS = {
-    _NAME: "a name has 1 to 64 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
-    _ADDRESS: "an address begins with http:// or https://",
-    _VARIABLE: "the name of a variable has A-Z, 0-9 and '_', and begins with a letter",
-}
-
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
-Params = dict[str, Any]
-
-
-class Table(BaseModel):
-    """A table of `rondo.toml`: unknown keys are errors, types are not converted, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+from rondo.settings.evaluating import GateSettings, JudgeSettings, ReviewSettings, RubricSettings
+from rondo.settings.table import ADDRESS, VARIABLE, Name, Params, Table, nearest, one_or_more
 
 
 class AppSettings(Table):
@@ -62,6 +45,13 @@ class GoalSettings(Table):
     metric: str = Field(description="For example `latency.p95_ms`, `cost.per_request_usd`, `errors.rate`.")
     at_least: float | None = Field(None, description="Met when the metric is at least this.")
     at_most: float | None = Field(None, description="Met when the metric is at most this.")
+    margin: float | None = Field(
+        None,
+        gt=0,
+        description="How far beyond the bound the interval may reach, and the smallest change that counts as one;"
+        " a tenth of the bound by default.",
+    )
+    guarded: bool = Field(True, description="Whether a release that is significantly worse in it may not take traffic.")
 
     @model_validator(mode="after")
     def one_bound(self) -> GoalSettings:
@@ -88,9 +78,9 @@ class PriceSettings(Table):
 class DeploymentSettings(Table):
     """One address of a model that is served at several. What it leaves out is as the model has it."""
 
-    base_url: str | None = Field(None, pattern=_ADDRESS, description="The address.")
+    base_url: str | None = Field(None, pattern=ADDRESS, description="The address.")
     model: str | None = Field(None, description="The model id at this address.")
-    api_key_env: str | None = Field(None, pattern=_VARIABLE, description="The environment variable with its key.")
+    api_key_env: str | None = Field(None, pattern=VARIABLE, description="The environment variable with its key.")
     region: str | None = Field(None, description="The cloud region, for `bedrock`.")
     weight: float = Field(1.0, gt=0, le=1_000_000, description="Its share of the calls, beside the others' weights.")
 
@@ -105,10 +95,10 @@ class ModelSettings(Table):
 
     provider: Name = Field(description="A provider; `rondo models providers` lists them.")
     model: str = Field("", description="The provider's own model id.")
-    base_url: str | None = Field(None, pattern=_ADDRESS, description="The address, if it is not the provider's own.")
+    base_url: str | None = Field(None, pattern=ADDRESS, description="The address, if it is not the provider's own.")
     api_key_env: str | None = Field(
         None,
-        pattern=_VARIABLE,
+        pattern=VARIABLE,
         description="The environment variable with the key, where it is not the provider's own (see RONDO_KEY_HOSTS).",
     )
     api_key_header: str = Field(
@@ -285,6 +275,10 @@ class ProjectSettings(Table):
     classifiers: dict[Name, ClassifierSettings] = Field(default_factory=dict)
     guards: list[GuardSettings] = Field(default_factory=list)
     cache: CacheSettings | None = None
+    judges: dict[Name, JudgeSettings] = Field(default_factory=dict)
+    rubrics: dict[Name, RubricSettings] = Field(default_factory=dict)
+    gate: GateSettings | None = None
+    reviews: ReviewSettings = Field(default_factory=ReviewSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
@@ -302,30 +296,27 @@ class ProjectSettings(Table):
             if guard.classifier is not None and guard.classifier not in self.classifiers:
                 hint = nearest(guard.classifier, self.classifiers)
                 raise ValueError(f"guards[{at}].classifier: no classifier is called {guard.classifier!r}.{hint}")
+        for key, rubric in self.named_rubrics():
+            if rubric not in self.rubrics:
+                raise ValueError(f"{key}: no rubric is called {rubric!r}.{nearest(rubric, self.rubrics)}")
         wanted = self.app.knowledge
         if wanted is not None and wanted not in self.knowledge:
             raise ValueError(f"app.knowledge: no knowledge is called {wanted!r}.{nearest(wanted, self.knowledge)}")
         return self
 
     def named_models(self) -> list[tuple[str, str]]:
-        """(key, name) of every model that rules, guards and the cache refer to."""
+        """(key, name) of every model that rules, guards, the cache and judges refer to."""
         found = [(f"rules[{at}].use", name) for at, rule in enumerate(self.rules) for name in one_or_more(rule.use)]
         for at, guard in enumerate(self.guards):
             found += [(f"guards[{at}].use", name) for name in one_or_more(guard.use)]
             found += [(f"guards[{at}].model", name) for name in one_or_more(guard.model)]
         if self.cache is not None and self.cache.semantic is not None:
             found.append(("cache.semantic.model", self.cache.semantic.model))
+        found += [(f"judges.{name}.model", judge.model) for name, judge in self.judges.items()]
         return found
 
-
-def one_or_more(value: str | list[str] | None) -> list[str]:
-    """A key that takes one name or a list of them."""
-    return [] if value is None else [value] if isinstance(value, str) else value
-
-
-def nearest(name: str, allowed: Mapping[str, object] | list[str]) -> str:
-    """A sentence for errors: the closest allowed name, and all that are allowed."""
-    names = sorted(allowed)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    meant = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{meant} Allowed: {', '.join(names) or 'none'}."
+    def named_rubrics(self) -> list[tuple[str, str]]:
+        """(key, name) of every rubric that judges and reviews refer to."""
+        found = [(f"judges.{name}.rubric", judge.rubric) for name, judge in self.judges.items()]
+        found.append(("reviews.rubric", self.reviews.rubric))
+        return [(key, name) for key, name in found if name is not None]

@@ -13,7 +13,7 @@ WITH answered AS (
         count(handed_over) FILTER (WHERE NOT failed) AS handed_over_known
     FROM calls
     WHERE project = $project AND app = $app AND ($release::BIGINT IS NULL OR "release" = $release::BIGINT)
-        AND started_at >= $since AND started_at < $until AND arm IS DISTINCT FROM 'shadow'
+        AND started_at >= $since AND started_at < $until AND coalesce(arm, 'live') = 'live'
 ),
 judgements AS (
     SELECT DISTINCT scores.id, scores.verdict

@@ -5,7 +5,7 @@ SELECT started_at // 86400000000 AS day, key_id, app,
     CASE WHEN $users THEN "user" END AS "user",
     sum(round_even(coalesce(charged_usd, cost_usd) * 1e9, 0)::BIGINT)::BIGINT AS nano
 FROM calls
-WHERE project = $project AND started_at >= $since AND coalesce(arm, 'live') = 'live'
+WHERE project = $project AND started_at >= $since AND arm IS DISTINCT FROM 'shadow'
     AND coalesce(charged_usd, cost_usd) > 0 AND isfinite(coalesce(charged_usd, cost_usd))
 GROUP BY ALL
 ORDER BY ALL

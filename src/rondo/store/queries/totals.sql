@@ -12,4 +12,4 @@ SELECT
     (SELECT count(*) FROM scores WHERE project = $project AND kind = 'user'
         AND created_at >= $since AND created_at < $until) AS feedback
 FROM calls
-WHERE project = $project AND started_at >= $since AND started_at < $until AND arm IS DISTINCT FROM 'shadow'
+WHERE project = $project AND started_at >= $since AND started_at < $until AND coalesce(arm, 'live') = 'live'

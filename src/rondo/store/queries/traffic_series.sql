@@ -11,7 +11,7 @@ numbers AS (
         sum(cost_usd) AS cost_usd,
         count(*) - count(cost_usd) AS cost_unknown
     FROM calls
-    WHERE project = $project AND started_at >= $since AND started_at < $until AND arm IS DISTINCT FROM 'shadow'
+    WHERE project = $project AND started_at >= $since AND started_at < $until AND coalesce(arm, 'live') = 'live'
         AND ($app::VARCHAR IS NULL OR app = $app::VARCHAR)
     GROUP BY ALL
 )
