@@ -84,9 +84,10 @@ class Call(Struct, frozen=True, kw_only=True):
     are their plain text, for lists and search. `rendered` is the JSON of the messages the model really got, where
     an app's prompt made them. All of it is as guards left it.
 
-    `arm` is `live`, `shadow` for a copy of `shadow_of` (a trace) whose answer nobody saw, or `eval` for an evaluation's. `rule` is the condition
-    that chose the models. `cache` tells by what a cached answer was found, `saved_usd` what it cost when it was made.
-    `charged_usd` is what budgets were charged: the cost, or, where that stayed unknown, the most it can have been.
+    `arm` is `live`, `shadow` for a copy of `shadow_of` (a trace) whose answer nobody saw, or `eval` for an
+    evaluation's. `rule` is the condition that chose the models. `cache` tells by what a cached answer was found,
+    `saved_usd` what it cost when it was made. `charged_usd` is what budgets were charged: the cost, or, where that
+    stayed unknown, the most it can have been.
     """
 
     trace_id: str

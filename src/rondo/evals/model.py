@@ -83,9 +83,9 @@ Score = Callable[[Case], Awaitable[Scored]]
 class Scorer(Struct, frozen=True, kw_only=True):
     """A scorer, ready to run. `name` is what goals call its metric; `unit` is what its values are.
 
-    `higher_is_better` False is for times, costs and errors. `adds_up` names how values become the metric: their mean, or
-    one of `evals/scorers/corpus.py`. `is_judge`: its word counts at a gate only while it is calibrated; `version` is a
-    hash of all that decides its word.
+    `higher_is_better` False is for times, costs and errors. `adds_up` names how values become the metric: their mean,
+    or one of `evals/scorers/corpus.py`. `is_judge`: its word counts at a gate only while it is calibrated; `version`
+    is a hash of all that decides its word.
     """
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from rondo.settings.table import Name, Table
 
@@ -88,7 +88,7 @@ class ReviewSettings(Table):
 class ScorerSettings(Table):
     """One scorer of a suite. Which other keys it takes depends on its kind; `rondo scorers` lists them."""
 
-    model_config = {**Table.model_config, "extra": "allow"}
+    model_config = ConfigDict(extra="allow")
 
     kind: str = Field(description="The scorer, e.g. `contains`, `token_f1`, `judge`, `python`.")
     name: str | None = Field(
