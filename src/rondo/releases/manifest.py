@@ -3,9 +3,9 @@
     {"format": 1, "app": "support-bot", "prompt": {"name", "version"}, "route": [model, ...], "params": {...},
      "knowledge": {"name", "version", "top_k"} or null, "hand_over": "..."}
 
-and, where the project has them: "rules", "classifiers", "guards", "cache", "total_timeout_s", and "models", those that
-rules, guards and the cache name and the route does not have. A model is a `ModelSpec`. Prices are no part of it: a new
-price makes no new answer.
+and, where the project has them: "rules", "classifiers", "guards", "cache", "total_timeout_s", "judges", and "models",
+those that rules, guards, the cache and judges name and the route does not have. A model is a `ModelSpec`. Prices are no
+part of it: a new price makes no new answer.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ import msgspec
 from rondo.cache import declared as cache
 from rondo.catalog.text import canonical_json
 from rondo.errors import CorruptData, SettingsError
+from rondo.evals.judges import declared as judges
 from rondo.providers.base import ModelSpec
 from rondo.releases.conduct import Conduct
 from rondo.settings.project import FILE
 from rondo.settings.tables import ModelSettings, ProjectSettings
 
 FORMAT = 1
+
+_ABOUT = {"price", "licence", "context_window"}
+"""What is said of a model and makes no answer."""
 
 _FIRST_FIELDS = frozenset(
     "name provider model base_url api_key_env api_key_header headers query params timeout_s".split()
@@ -41,6 +45,8 @@ def build(
     """
     app = settings.app
     check_json(app.params, "app.params")
+    for name, judge in settings.judges.items():
+        check_json(judge.params, f"judges.{name}.params")
     knowledge = None
     if app.knowledge is not None:
         assert knowledge_version is not None
@@ -53,6 +59,7 @@ def build(
         "cache": cache.declared(settings),
         "models": [_builtins(spec(name, settings.models[name])) for name in _off_route(settings)],
         "total_timeout_s": app.total_timeout_s,
+        "judges": judges.declared(settings),
     }
     return {
         "format": FORMAT,
@@ -80,7 +87,7 @@ def _builtins(model: ModelSpec) -> dict[str, Any]:
 def spec(name: str, model: ModelSettings) -> ModelSpec:
     """A model as a release freezes it. Raises SettingsError as `build` does."""
     check_json(model.params, f"models.{name}.params")
-    return msgspec.convert({"name": name, **model.model_dump(exclude={"price"})}, ModelSpec)
+    return msgspec.convert({"name": name, **model.model_dump(exclude=_ABOUT)}, ModelSpec)
 
 
 def text_and_hash(manifest: dict[str, Any]) -> tuple[str, str]:
@@ -111,7 +118,7 @@ def route(manifest: dict[str, Any]) -> tuple[ModelSpec, ...]:
 
 
 def off_route(manifest: dict[str, Any]) -> tuple[ModelSpec, ...]:
-    """The models that rules, guards and the cache name, and that are not on the route."""
+    """The models that rules, guards, the cache and judges name, and that are not on the route."""
     return msgspec.convert(tuple(manifest.get("models", ())), tuple[ModelSpec, ...])
 
 
