@@ -193,7 +193,11 @@ def matched_by(turn: Turn) -> Matched | None:
     if turn.shadow_of is not None:
         return None
     app = turn.release.app if turn.release is not None else None
-    return turn.plan.limits.match(turn.grant.project, turn.grant.key_id, turn.request.user, app)
+    caller = turn.grant.project, turn.grant.key_id, turn.request.user, app
+    matched = turn.plan.limits.match(*caller)
+    if turn.evaluated is None or turn.evaluated.budget is None:
+        return matched
+    return turn.evaluated.budget.beside(matched, *caller)
 
 
 def _reserved(turn: Turn) -> int:

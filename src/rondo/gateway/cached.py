@@ -55,10 +55,12 @@ class Cache:
         """A completion that was kept, which the turn then knows of; or the duty to make one; or None: not to be cached.
 
         `route` are the models that would be tried, as rules and guards left it. A shadow is to show what a model says
-        now, so it never comes from here.
+        now, and so is an evaluation, so neither comes from here.
         """
         policy = turn.release.cache if turn.release is not None else None
-        if policy is None or freshness == "none" or not route or turn.shadow_of is not None:
+        if policy is None or freshness == "none" or not route:
+            return None
+        if turn.shadow_of is not None or turn.evaluated is not None:
             return None
         asked = asked_of(policy, turn, route)
         if asked is None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from rondo.cache.answers import Answers
 from rondo.errors import RondoError, TooLarge, unexpected
 from rondo.gateway.cached import Cache
 from rondo.gateway.doors import Doors, Visitor, preflight, refusal
+from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.keys import RecentKeys
 from rondo.gateway.pipeline import CHAT, Answered, Pipeline, Streaming
 from rondo.gateway.plan import Plan
@@ -22,12 +23,14 @@ from rondo.gateway.recall import Lookup, RecentCalls
 from rondo.gateway.reply import Headers, Reply, Send, Whole, send_reply
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Shadows
+from rondo.gateway.wire import parse_embeddings
 from rondo.governance.admit import require_secret
 from rondo.governance.model import Grant
 from rondo.journal.append import Journal
 from rondo.limits.ledger import Ledger
 from rondo.limits.memory import MemoryLedger
-from rondo.records import Call, Score, ScoreKind
+from rondo.providers.base import Path
+from rondo.records import Call, Chunk, Score, ScoreKind
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -139,6 +142,30 @@ class Gateway:
         Raises RondoError, recorded.
         """
         return await self._pipeline.chat(self.plan, grant, CHAT.parse(body))
+
+    async def evaluate(
+        self,
+        grant: Grant,
+        path: Path,
+        body: bytes,
+        evaluated: Evaluated,
+        tags: dict[str, str],
+        *,
+        context: Sequence[Chunk] | None = None,
+    ) -> Answered:
+        """Answer a chat or embeddings request, which must not stream, by whom an evaluation asks.
+
+        `tags` are put beside the request's own; `context` takes the place of retrieval. Raises RondoError, recorded.
+        """
+        if path == "/embeddings":
+            embedding = parse_embeddings(body)
+            embedding.tags = tags | embedding.tags
+            return await self._pipeline.embeddings(self.plan, grant, embedding, evaluated)
+        request = CHAT.parse(body)
+        request.tags = tags | request.tags
+        answered = await self._pipeline.chat(self.plan, grant, request, context=context, pinned=evaluated)
+        assert isinstance(answered, Answered)
+        return answered
 
     async def carry_out(self, grant: Grant, path: str, body: bytes, tags: dict[str, str]) -> Whole:
         """Answer a request, which must not stream, from someone who has been let in already: a line of a batch.

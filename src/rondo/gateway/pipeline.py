@@ -20,6 +20,7 @@ from rondo.gateway.attempt import Opened, let_go, open_stream, whole_answer, who
 from rondo.gateway.cached import Cache, Freshness
 from rondo.gateway.completion import Said, read_completion
 from rondo.gateway.errand import errands
+from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.guarded import GuardedAnswer, blocked_completion, guard_answer
 from rondo.gateway.plan import Plan, ServedApp, ServedModel
 from rondo.gateway.prepare import embedding_route, prepare
@@ -82,15 +83,15 @@ class Pipeline:
         door: Wire | None = None,
         context: Sequence[Chunk] | None = None,
         freshness: Freshness = "use",
-        copied: Copied | None = None,
+        pinned: Copied | Evaluated | None = None,
     ) -> Answered | Streaming:
         """Answer a chat request, on the wire it came by. `context` takes the place of retrieval.
 
-        `door` is what the record says of the wire, where that is not its name; `copied` makes it a shadow. Raises
-        RondoError, recorded.
+        `door` is what the record says of the wire, where that is not its name; `pinned` makes it a shadow's or an
+        evaluation's. Raises RondoError, recorded.
         """
         self._journal.check()
-        turn = Turn(plan, grant, door or wire.name, request, copied)
+        turn = Turn(plan, grant, door or wire.name, request, pinned)
         turn.context = context
         ask = errands(turn, self._tries, self._accounts)
         lead: Lead | None = None
@@ -131,10 +132,12 @@ class Pipeline:
         # Outside: a cancellation while this is being synced must not write a second record.
         return Answered(answer, await self._record(turn))
 
-    async def embeddings(self, plan: Plan, grant: Grant, request: EmbeddingsRequest) -> Answered:
+    async def embeddings(
+        self, plan: Plan, grant: Grant, request: EmbeddingsRequest, pinned: Evaluated | None = None
+    ) -> Answered:
         """Embed. Raises RondoError, recorded."""
         self._journal.check()
-        turn = Turn(plan, grant, "embeddings", request)
+        turn = Turn(plan, grant, "embeddings", request, pinned)
         try:
             route = embedding_route(turn)
             await self._accounts.reserve(turn, route)
@@ -251,7 +254,7 @@ class Pipeline:
 
         async def answer(copied: Copied) -> object:
             return await self.chat(
-                turn.plan, turn.grant, unstreamed, door=turn.wire, context=turn.context, copied=copied
+                turn.plan, turn.grant, unstreamed, door=turn.wire, context=turn.context, pinned=copied
             )
 
         self.shadows.copy(app, turn.trace_id, answer, rerouted=turn.rerouted)

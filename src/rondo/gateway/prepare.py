@@ -16,6 +16,7 @@ from rondo.errors import InvalidRequest, RondoError
 from rondo.gateway import request_body
 from rondo.gateway.accounts import Accounts
 from rondo.gateway.choose import choose, choose_route
+from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.guarded import guard_request, withheld
 from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.routed import routed
@@ -35,6 +36,8 @@ async def prepare(turn: Turn, accounts: Accounts, ask: Ask) -> Sequence[ServedMo
     """
     request = turn.chat
     if turn.release is None:  # a shadow comes with its own
+        if turn.evaluated is not None:
+            return models_asked(turn.evaluated)
         try:
             chosen = choose_route(turn.plan, turn.grant, request.model, request.models, turn.unit)
         except RondoError:
@@ -67,12 +70,20 @@ def _is_an_apps(turn: Turn) -> bool:
 def embedding_route(turn: Turn) -> Sequence[ServedModel]:
     """The model that embeds. Raises NotFound, Forbidden, InvalidRequest."""
     request = turn.request
+    if turn.evaluated is not None:
+        return models_asked(turn.evaluated)
     model = choose(turn.plan, turn.grant, request.model, turn.unit)
     if isinstance(model, ServedRelease):
         raise InvalidRequest(
             f"{request.model!r} is an app.", remedy="Embeddings need a model or provider/model.", param="model"
         )
     return (model,)
+
+
+def models_asked(evaluated: Evaluated) -> tuple[ServedModel, ...]:
+    """The models that an evaluation asks by themselves."""
+    assert not isinstance(evaluated.served, ServedRelease)
+    return evaluated.served
 
 
 async def _guard(turn: Turn, release: ServedRelease, ask: Ask) -> Sequence[ServedModel]:

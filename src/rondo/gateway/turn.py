@@ -13,6 +13,7 @@ from rondo import clock, ids
 from rondo.cache.model import Hit
 from rondo.errors import RondoError, unexpected
 from rondo.gateway.completion import Said
+from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
 from rondo.gateway.shadows import Copied
 from rondo.gateway.wire import ChatRequest, ClientRequest, status_of
@@ -70,9 +71,15 @@ class Turn:
     """Tokens of an answer that had to be mended."""
     recorded: Call | None = None
     shadow_of: str | None = None
+    evaluated: Evaluated | None = None
 
     def __init__(
-        self, plan: Plan, grant: Grant, wire: Wire, request: ClientRequest, copied: Copied | None = None
+        self,
+        plan: Plan,
+        grant: Grant,
+        wire: Wire,
+        request: ClientRequest,
+        pinned: Copied | Evaluated | None = None,
     ) -> None:
         self.plan = plan
         self.grant = grant
@@ -83,8 +90,12 @@ class Turn:
         self.spans: list[Span] = []
         self.issued: set[str] = set()
         """Tokens that stand for values of this request."""
-        if copied is not None:
-            self.release, self.shadow_of = copied.release, copied.trace_id
+        if pinned is not None:
+            self.release = pinned.release
+            if isinstance(pinned, Copied):
+                self.shadow_of = pinned.trace_id
+            else:
+                self.evaluated = pinned
         self._began = clock.monotonic()
 
     @property
@@ -185,6 +196,8 @@ class Turn:
         """The record, as things stand now. What most calls have none of is only looked at where there is any."""
         request, model, said = self.request, self.model, self.said
         more: dict[str, Any] = {} if self.release is None else self._of_app(self.release)
+        if self.evaluated is not None:
+            more["arm"] = "eval"
         if error is not None:
             more.update(error_code=error.code, error_message=str(error))
         if client_closed:
@@ -240,7 +253,7 @@ class Turn:
             }
         return {
             "app": release.app,
-            "release": release.number,
+            "release": release.number or None,  # a draft has none
             "release_hash": release.hash,
             "prompt": release.prompt,
             "prompt_version": release.prompt_version,

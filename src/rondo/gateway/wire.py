@@ -25,6 +25,7 @@ STATUS: dict[str, int] = {
     "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
+    "gate_closed": 409,
     "unavailable": 503,
     "overloaded": 503,
     "rate_limited": 429,

@@ -1,0 +1,52 @@
+"""A request that an evaluation asks: who answers is pinned, and its run may have a budget of its own.
+
+It goes the way of every request, with the same guards, rules, retrieval and limits, so that what is judged is what is
+served. Only the cache of answers is left out, in both directions, and the record's arm is `eval`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from rondo.gateway.plan import ServedModel, ServedRelease
+from rondo.limits.model import Bound, Limit, Matched, spenders, user_of
+
+Served = ServedRelease | tuple[ServedModel, ...]
+"""What answers: a release with all its parts, or models in the order they are tried."""
+
+
+class RunBudget:
+    """What a run may still spend, in nano-dollars, as one more budget that each of its requests meets.
+
+    The ledger reserves the most that a request can cost before it is sent, and refuses what may not fit.
+    """
+
+    def __init__(self, project: str, run: str, nano: int) -> None:
+        """`run` names these dollars: whoever goes on with a run counts anew, under another name."""
+        subject = f"{project}/run:{run}"
+        self._bound = Bound(Limit(scope=f"run:{run}", nano_per_month=nano), subject, f"run {run}")
+        self._known: dict[tuple[Matched | None, str, str | None, str | None], Matched] = {}
+
+    def beside(
+        self, matched: Matched | None, project: str, key_id: str, user: str | None, app: str | None
+    ) -> Matched:
+        """This budget with the other limits that the caller meets."""
+        asked = matched, key_id, user, app
+        found = self._known.get(asked)
+        if found is None:
+            bounds = (self._bound,) if matched is None else (*matched.bounds, self._bound)
+            subjects = spenders(project, key_id, app) if matched is None else matched.subjects
+            whose = user_of(project, user) if matched is None else matched.user_subject
+            found = self._known[asked] = Matched(project, bounds, (*subjects, self._bound.subject), whose)
+        return found
+
+
+class Evaluated(Struct, frozen=True):
+    """Who is asked, and the budget of the run that asks."""
+
+    served: Served
+    budget: RunBudget | None = None
+
+    @property
+    def release(self) -> ServedRelease | None:
+        return self.served if isinstance(self.served, ServedRelease) else None
