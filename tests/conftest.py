@@ -1,3 +1,3 @@
 """Fixtures that several rooms share, each in its own file."""
 
-pytest_plugins = ["catalog_databases", "cli_doors", "gateway_house", "live_server", "record_stores"]
+pytest_plugins = ["catalog_databases", "cli_doors", "dataset_files", "gateway_house", "live_server", "record_stores"]

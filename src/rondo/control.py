@@ -17,12 +17,15 @@ from starlette.requests import Request
 
 from rondo.batches.batches import Batches
 from rondo.catalog.engine import Catalog
+from rondo.evals.judges.calibrations import Calibrations
+from rondo.evals.runs import Runs
 from rondo.gateway.endpoint import Gateway
 from rondo.governance.model import Grant
 from rondo.limits.ledger import Ledger
 from rondo.limits.memory import MemoryLedger
 from rondo.limits.status import Alerts
 from rondo.providers.base import ModelSpec
+from rondo.reviews.reviews import Reviews
 from rondo.store.base import RecordStore
 from rondo.traces.drain import DrainView
 
@@ -42,6 +45,9 @@ class ControlPlane:
     drain: DrainView
     gateway: Gateway
     batches: Batches
+    runs: Runs
+    reviews: Reviews
+    calibrations: Calibrations
     knowledge_root: Path
     publish: Callable[[], Awaitable[None]]
     check_model: Callable[[ModelSpec], object]

@@ -8,6 +8,7 @@
     │   └── PreviousNotFound   no earlier response that this one could continue
     ├── NotFound               no such app, model, release, trace, ...
     ├── Conflict               the change does not fit the present state
+    │   └── GateClosed         a release lacks the evidence that it needs to take traffic
     ├── Unauthorized           no key, or not a valid one
     ├── Forbidden              a valid key that may not do this
     ├── Unavailable            we cannot serve right now (journal full, shutting down)
@@ -88,6 +89,10 @@ class NotFound(RondoError):
 
 class Conflict(RondoError):
     code = "conflict"
+
+
+class GateClosed(Conflict):
+    code = "gate_closed"
 
 
 class Unauthorized(RondoError):

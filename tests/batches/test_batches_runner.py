@@ -10,7 +10,7 @@ import pytest
 
 from batches_house import NOW, BatchHouse, line
 from rondo import clock
-from rondo.batches import pace, runner
+from rondo.batches import runner
 from rondo.batches.model import WINDOW_US
 from rondo.catalog.engine import Catalog
 from rondo.errors import (
@@ -22,6 +22,7 @@ from rondo.errors import (
     UpstreamTimeout,
     unexpected,
 )
+from rondo.gateway import pace
 
 
 @pytest.fixture

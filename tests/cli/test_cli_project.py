@@ -99,7 +99,7 @@ def test_check_names_a_place_once(rondo: Run, project: Path) -> None:
     said = rondo("check").stdout
     assert "wrong    guards[0].max_chars: is missing. Set how long." in said
     assert "needs AWS_BEARER_TOKEN_BEDROCK (or AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY)" in said
-    assert "4 models, 4 goals" in said
+    assert "4 models, 5 goals" in said
 
 
 def test_check_finds_a_broken_prompt(rondo: Run, project: Path) -> None:
@@ -150,8 +150,18 @@ def test_a_release_goes_out_and_comes_back_without_a_running_server(rondo: Run, 
     change(project, "friendly and brief", "formal", "prompts/answer.md")
     second = rondo("release", "-m", "formal")
     assert "created  shop#2" in second.stdout
-    assert "next     rondo split shop 2=10%, or rondo promote shop#2" in second.stdout
-    assert rondo("release").stdout.startswith("unchanged  shop#2")
+    assert "The suite 'answers' has not been run on shop#2. Run `rondo eval answers --target 2" in second.stdout
+    refused = rondo("promote", "2")
+    assert refused.exit_code == 1
+    assert "shop#2 may not take traffic (inconclusive)" in refused.stderr
+    assert rondo("gate", "2").exit_code == 3
+    ran = rondo("gate", "2", "--run-suites", "--junit", "gate.xml", "--markdown", "gate.md")
+    assert ran.exit_code == 0, ran.output
+    assert "Gate: pass for shop" in (project / "gate.md").read_text()
+    assert 'name="rondo gate shop#2"' in (project / "gate.xml").read_text()
+    again = rondo("release").stdout
+    assert again.startswith("unchanged  shop#2")
+    assert "next     rondo split shop 2=10%, or rondo promote shop#2" in again
     assert rondo("split", "2=12.5%").stdout == "shop: stable #1 87.5%, #2 12.5%\n"
     assert rondo("split", "--end").stdout == "shop: stable #1 100%\n"
     assert rondo("promote", "2").stdout == "shop: stable #2 100%\n"
@@ -162,7 +172,8 @@ def test_a_release_goes_out_and_comes_back_without_a_running_server(rondo: Run, 
     assert "+    default: formal" in rondo("prompts", "diff", "answer").stdout
     told = rondo("status").stdout
     assert "serving  stable #1 100%" in told
-    assert "accepted 0 = stored 0 + queued 0" in told
+    assert "gate     releases must pass answers" in told
+    assert "#2 pass: The gate is passed" in told
 
 
 def test_reading_commands_against_the_real_server(rondo: Run, project: Path) -> None:

@@ -107,6 +107,7 @@ async def test_a_person_clicks_through(live: Live, page: Any) -> None:
 async def move_traffic(live: Live, page: Any) -> None:
     """Split, promote, roll back."""
     served = live.server.control.gateway
+    await page.wait_for_load_state()  # scripts come last
     await page.keyboard.press("g")
     await page.keyboard.press("r")
     await page.get_by_role("link", name="bot", exact=True).click()
@@ -195,3 +196,61 @@ async def test_a_batch_is_watched_by_keyboard_until_it_has_ended(live: Live, pag
             await page.locator("#file-input").click()
         kept = await (await downloading.value).path()
         assert kept.read_bytes() == request(1)
+
+
+async def test_answers_are_reviewed_by_keys(live: Live, page: Any) -> None:
+    items = []
+    for number in range(3):
+        answered = await live.chat(messages=[{"role": "user", "content": f"Question {number}"}])
+        await live.drained()
+        made = await live.post("/api/reviews", {"trace_id": answered.headers["x-rondo-trace-id"]})
+        items.append(made["item"]["id"])
+    fits = "document.documentElement.scrollWidth <= innerWidth"
+    async with on_a_port(live) as url:
+        await page.goto(url)
+        await page.get_by_label("Key").fill(live.admin)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("heading", name="Overview").wait_for()
+        await page.wait_for_load_state()
+        for key in "gv":
+            await page.keyboard.press(key)
+        await page.get_by_role("heading", name="Reviews").wait_for()
+        await page.locator("#start").press("Enter")
+        await page.get_by_role("heading", name="Review an answer").wait_for()
+        await page.wait_for_load_state()
+        assert page.url.endswith(f"/reviews/{items[0]}")
+
+        await page.keyboard.press("?")
+        assert "can't say" in await page.locator("#shortcuts").inner_text()
+        await page.keyboard.press("Escape")
+        for key in ("2", "5", "9", "x", "4", "k", "k", "k", "3"):  # 9 is no score; then back to the first one
+            await page.keyboard.press(key)
+        checked = "[...document.querySelectorAll('[data-review] :checked')].map((each) => each.value)"
+        assert await page.evaluate(checked) == ["3", "5", "none", "4"]
+        await page.keyboard.press("e")
+        await page.keyboard.type("n, 1 and x are text here")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("ArrowDown")
+        assert await page.evaluate("document.activeElement.closest('[data-criterion]').dataset.criterion") == "clarity"
+        await page.keyboard.press("Enter")
+        await page.get_by_text("Your answer is kept. Here is the next one.").wait_for()
+        await page.wait_for_load_state()
+        assert items[1] in page.url
+
+        await page.keyboard.press("n")
+        await page.wait_for_url(f"**/{items[2]}*")
+        await page.wait_for_load_state()
+        await page.keyboard.press("p")
+        await page.wait_for_url(f"**/{items[1]}*")
+        await page.wait_for_load_state()
+        await page.keyboard.press("1")
+        await page.keyboard.press("Enter")  # the other criteria have no score: the browser does not send it
+        assert await page.evaluate("document.querySelector('[data-review]').checkValidity()") is False
+        await page.set_viewport_size({"width": 390, "height": 844})
+        for path in ("/reviews", f"/reviews/{items[0]}", f"/reviews/{items[1]}", "/reviews/agreement"):
+            await page.goto(url + path)
+            assert await page.evaluate(fits), path
+    (said,) = (await live.get(f"/api/reviews/{items[0]}"))["answers"]
+    assert said["scores"] == {"accuracy": 3, "clarity": 5, "professionalism": None, "helpfulness": 4}
+    assert said["expected"] == "n, 1 and x are text here"
+    assert (await live.get(f"/api/reviews/{items[1]}"))["answered"] == 0

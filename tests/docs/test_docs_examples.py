@@ -15,6 +15,7 @@ import pytest
 import rondo
 from rondo.cli.main import COMMANDS, main
 from rondo.prompts.source import parse_prompt
+from rondo.settings.evaluating import SuiteSettings
 from rondo.settings.project import parse
 from rondo.settings.tables import ProjectSettings
 
@@ -75,8 +76,11 @@ def merged(base: dict[str, Any], fragment: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("example", examples("toml"))
 def test_settings_parse(example: Example) -> None:
-    """A block that names the app is a whole file; any other is a part, to be put into the template's file."""
+    """A block that names the app is a whole file, one with scorers a suite; any other a part of the template's."""
     values = tomllib.loads(example.text)
+    if "scorers" in values:
+        SuiteSettings.model_validate({"dataset": "questions", **values})
+        return
     if "name" in values.get("app", {}):
         parse(example.text)
         return

@@ -67,7 +67,9 @@ def test_a_first_release_is_whole_and_serves_at_once(ready: Catalog, tmp_path: P
         assert [row.name for row in store.list_models(connection, "p")] == ["baseline", "main"]
         assert store.list_models(connection, "p")[1].definition["price"]["output"] == 2.0
         app = store.get_app(connection, "p", "bot")
-        assert app.settings["goals"] == [{"metric": "latency.p95_ms", "at_least": None, "at_most": 2000.0}]
+        goal = {"metric": "latency.p95_ms", "at_least": None, "at_most": 2000.0, "margin": None, "guarded": True}
+        assert release.terms["goals"] == [goal]
+        assert [goal.items() <= each.items() for each in app.settings["goals"]] == [True]
         assert app.settings["use_case"]["summary"] == "Help"
         actions = [entry.action for entry in audit.entries(connection, "p")][::-1]
         assert actions == [

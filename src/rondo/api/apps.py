@@ -11,20 +11,25 @@ from rondo.control import Connection, ControlPlane
 from rondo.governance.model import Role
 from rondo.monitoring.overview import shares
 from rondo.releases import store, traffic
+from rondo.releases.gate_passage import exception_asked
 from rondo.releases.model import TrafficChange
 from rondo.releases.state import NOTHING
 
 
 class Promotion(Struct, forbid_unknown_fields=True):
+    """`exception` is the reason to give traffic in spite of the gate."""
+
     release: int
     reason: str = ""
+    exception: str | None = None
 
 
 class Split(Struct, forbid_unknown_fields=True):
-    """Percent of each candidate, by release number."""
+    """Percent of each candidate, by release number; `exception` as for a promotion."""
 
     shares: dict[str, float]
     reason: str = ""
+    exception: str | None = None
 
 
 class ShadowShares(Struct, forbid_unknown_fields=True):
@@ -62,21 +67,33 @@ async def history(asked: Asked) -> dict[str, Any]:
 
 
 async def promote(asked: Asked) -> TrafficChange:
-    """One release serves everyone; a split ends."""
+    """One release serves everyone; a split ends. It needs to have passed its gate, or an exception."""
     wanted = await asked.body(Promotion)
     return await asked.control.change(
-        lambda: traffic.promote(*_whose(asked), wanted.release, actor=asked.actor, reason=wanted.reason)
+        lambda: traffic.promote(
+            *_whose(asked),
+            wanted.release,
+            actor=asked.actor,
+            reason=wanted.reason,
+            exception=exception_asked(asked.grant, wanted.exception),
+        )
     )
 
 
 async def split(asked: Asked) -> TrafficChange:
-    """Candidates take shares of the traffic; the stable release has the rest."""
+    """Candidates take shares of the traffic; the stable release has the rest. Each needs to have passed its gate."""
     wanted = await asked.body(Split)
     percents: dict[int, object] = {}
     for name, percent in wanted.shares.items():
         percents[whole_number(name, "shares")] = percent
     return await asked.control.change(
-        lambda: traffic.split(*_whose(asked), percents, actor=asked.actor, reason=wanted.reason)
+        lambda: traffic.split(
+            *_whose(asked),
+            percents,
+            actor=asked.actor,
+            reason=wanted.reason,
+            exception=exception_asked(asked.grant, wanted.exception),
+        )
     )
 
 

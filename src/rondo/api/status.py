@@ -8,7 +8,7 @@ from typing import Any
 from rondo import clock
 from rondo.api.door import Asked, Door
 from rondo.governance.model import Role
-from rondo.monitoring.health import checks
+from rondo.monitoring.health import checks, gates
 from rondo.monitoring.overview import overview, serving
 from rondo.traces.filter import parse_time
 
@@ -28,6 +28,7 @@ async def doctor(asked: Asked) -> dict[str, Any]:
     """The checks behind `rondo doctor`, each with what to do."""
     control = asked.control
     found = await asyncio.to_thread(checks, control.drain, control.gateway, asked.project, control.ledger.state())
+    found += await control.read(lambda connection: gates(connection, asked.project))
     return {"ok": all(check.ok for check in found), "checks": found}
 
 

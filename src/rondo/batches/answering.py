@@ -13,18 +13,10 @@ from collections.abc import Awaitable, Callable
 from rondo import clock
 from rondo.batches.lines import Request, Requests
 from rondo.batches.model import Batch
-from rondo.batches.pace import Pace
 from rondo.batches.results import Results, Unasked
-from rondo.errors import (
-    BudgetExceeded,
-    InvalidRequest,
-    RateLimited,
-    RondoError,
-    Unauthorized,
-    Unavailable,
-    UpstreamError,
-)
+from rondo.errors import InvalidRequest, RondoError, Unauthorized
 from rondo.gateway.doors import refusal
+from rondo.gateway.pace import Pace, may_go_well
 from rondo.gateway.reply import Whole
 from rondo.governance.model import Grant
 
@@ -111,7 +103,7 @@ class Answering:
             try:
                 reply = await self._reply(request)
             except RondoError as error:
-                if _may_go_well(error):
+                if may_go_well(error):
                     self._pace.sent_back(tries, error.retry_after)
                     self.check_window()
                     continue
@@ -136,10 +128,3 @@ class Answering:
             )
         tags = {"batch": self._batch.id, "custom_id": request.custom_id}
         return await self._ask(grant, self._batch.endpoint, request.body, tags)
-
-
-def _may_go_well(error: RondoError) -> bool:
-    """Whether the same request may be answered later."""
-    if isinstance(error, UpstreamError):
-        return error.status in (429, 503)
-    return isinstance(error, RateLimited | Unavailable) and not isinstance(error, BudgetExceeded)

@@ -88,7 +88,7 @@ apps = Table(
     METADATA,
     _project(primary_key=True),
     Column("name", Text, primary_key=True),
-    Column("settings", Json, nullable=False),  # {use_case, goals}, as of the latest release
+    Column("settings", Json, nullable=False),  # {use_case, goals, gate, marks}, as of the latest release
     Column("created_at", BigInteger, nullable=False),
 )
 
@@ -135,6 +135,7 @@ releases = Table(
     Column("message", Text, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("terms", Json, nullable=False, server_default="{}"),  # goals and gate as they were when it was made
     ForeignKeyConstraint(["project", "app"], ["apps.project", "apps.name"]),
     UniqueConstraint("project", "app", "hash"),
 )
@@ -269,6 +270,7 @@ drafts = Table(
     Column("app", Text, primary_key=True),
     Column("hash", Text, primary_key=True),  # SHA-256 of `manifest`
     Column("manifest", Text, nullable=False),  # the JSON text exactly as hashed
+    Column("prices", Json, nullable=False),  # own prices of its models, by name: a manifest has none
     Column("created_by", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     ForeignKeyConstraint(["project", "app"], ["apps.project", "apps.name"]),
@@ -320,6 +322,16 @@ eval_results = Table(
     Index(None, "project", "answer_key"),
 )
 
+# What judges and played users have said in evaluations, by a hash of what they were asked: not asked for again.
+eval_asks = Table(
+    "eval_asks",
+    METADATA,
+    _project(primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("payload", Text, nullable=False),  # the JSON of an evals.model.Answer
+    Column("created_at", BigInteger, nullable=False),
+)
+
 # How well a judge agreed with people, each time it was measured. The newest of a judge's version holds.
 judge_calibrations = Table(
     "judge_calibrations",
@@ -355,6 +367,15 @@ gate_decisions = Table(
     Index(None, "project", "app", "hash"),
 )
 
+# Rubrics that items are, or were, reviewed by: one copy of each, not one an item.
+review_rubrics = Table(
+    "review_rubrics",
+    METADATA,
+    _project(primary_key=True),
+    Column("hash", Text, primary_key=True),  # SHA-256 of `criteria`
+    Column("criteria", Json, nullable=False),
+)
+
 # Answers that people are to look at, and what each of them said.
 review_items = Table(
     "review_items",
@@ -365,7 +386,7 @@ review_items = Table(
     Column("trace_id", Text, nullable=False),
     Column("source", Text, nullable=False),  # sampled | disputed | thumbs_down | asked
     Column("note", Text, nullable=False),
-    Column("rubric", Json, nullable=False),  # the criteria, as they were
+    Column("rubric", Text, nullable=False),  # the hash of the criteria, as they were
     Column("reviewers", Integer, nullable=False),
     Column("status", Text, nullable=False),  # open | disputed | done | dismissed
     Column("created_by", Text, nullable=False),
@@ -373,6 +394,8 @@ review_items = Table(
     Column("ended_at", BigInteger),
     UniqueConstraint("project", "trace_id"),
     Index(None, "project", "status", "created_at"),
+    Index(None, "project", "status", "source", "app"),
+    Index(None, "project", "created_at"),
 )
 
 review_answers = Table(

@@ -68,7 +68,8 @@ def filtered(run: F) -> F:
     return run
 
 
-def _new_file(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+def new_file(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """A file to write: one that is there is refused, unless --force. Raises Conflict."""
     if path is not None and path.exists() and not ctx.params.get("force"):
         raise Conflict(f"{path} exists.", remedy="Choose another name, or use --force.")
     return path
@@ -142,7 +143,7 @@ async def tail(api: Api, *, lines: int, **filters: Any) -> None:
     "--output",
     "target",
     type=click.Path(dir_okay=False, path_type=Path),
-    callback=_new_file,
+    callback=new_file,
     help="The file to write, whole or not at all; standard output by default.",
 )
 @click.option("--force", is_flag=True, is_eager=True, help="Replace the file if there is one.")
@@ -159,11 +160,11 @@ async def export(api: Api, *, kind: str, target: Path | None, **filters: Any) ->
             stream.write(part)
         stream.flush()
         return
-    size = await _write_whole(parts, target)
+    size = await write_whole(parts, target)
     click.echo(f"wrote {target}, {size:,} bytes", err=True)
 
 
-async def _write_whole(parts: AsyncIterator[bytes], target: Path) -> int:
+async def write_whole(parts: AsyncIterator[bytes], target: Path) -> int:
     """Write beside the target, then move it into place; its size. Raises Conflict where it cannot be written."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     size = 0

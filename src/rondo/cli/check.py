@@ -118,10 +118,24 @@ def _files(project: Path, settings: ProjectSettings) -> Iterator[Finding]:
         variables = ", ".join(prompt.variables) or "none"
         yield Finding("ok", "prompt", f"{path}, version {output.short(prompt.version)}, variables: {variables}")
         yield from _conduct(bundle, settings, prompt)
+    yield _gate(bundle, settings)
     if settings.app.knowledge is not None:
         files = documents(bundle, settings)
         size = sum(len(content) for content in files.values())
         yield Finding("ok", f"knowledge.{settings.app.knowledge}", f"{len(files)} files, {size / 1024:,.0f} KiB")
+
+
+def _gate(bundle: Bundle, settings: ProjectSettings) -> Finding:
+    """What a release must show, to the last example."""
+    from rondo.releases.gate_suites import terms_of
+
+    try:
+        gate = terms_of(bundle, settings).gate
+    except SettingsError as error:
+        return Finding("wrong", error.param or "gate", str(error))
+    if gate is None:
+        return Finding("ok", "gate", "none is declared: any release may take traffic")
+    return Finding("ok", "gate", f"releases must pass {', '.join(gate.suites)}")
 
 
 def _conduct(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Iterator[Finding]:

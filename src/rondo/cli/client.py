@@ -5,10 +5,12 @@ It knows nothing of where the server is; `connect.py` finds that out. Connection
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -21,6 +23,7 @@ from rondo.errors import RondoError, Unavailable
 Params = Mapping[str, object]
 
 _TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
+_PIECE = 1 << 20
 _BUILD_TIMEOUT = httpx2.Timeout(1800.0, connect=5.0)
 _KINDS: dict[str, type[RondoError]] = {
     kind.code: kind
@@ -28,6 +31,7 @@ _KINDS: dict[str, type[RondoError]] = {
         errors.InvalidRequest,
         errors.NotFound,
         errors.Conflict,
+        errors.GateClosed,
         errors.Unauthorized,
         errors.Forbidden,
         errors.Unavailable,
@@ -39,10 +43,14 @@ _KINDS: dict[str, type[RondoError]] = {
 class Api:
     """An open connection. Every method raises the RondoError that the server answered with."""
 
-    def __init__(self, client: httpx2.AsyncClient, *, where: str, wants_json: bool) -> None:
+    def __init__(
+        self, client: httpx2.AsyncClient, *, where: str, wants_json: bool, gateway: tuple[str, str] | None = None
+    ) -> None:
+        """`gateway` is the address and the key of a server that others can ask too; None where there is no port."""
         self._client = client
         self._where = where
         self.wants_json = wants_json
+        self.gateway = gateway
 
     async def get(self, path: str, **params: object) -> Any:
         """`params` that are None are left out."""
@@ -53,14 +61,27 @@ class Api:
         more = {"timeout": _BUILD_TIMEOUT} if slow else {}
         return await self._call("POST", path, json=body, **more)
 
-    async def upload(self, path: str, bundle: bytes, **params: object) -> Any:
-        """POST a zip; may take as long as building what is in it."""
+    async def upload(
+        self, path: str, bundle: bytes, *, content_type: str = "application/zip", **params: object
+    ) -> Any:
+        """POST a file, a zip by default; may take as long as building what is in it."""
         return await self._call(
             "POST",
             path,
             params=_given(params),
             content=bundle,
-            headers={"content-type": "application/zip"},
+            headers={"content-type": content_type},
+            timeout=_BUILD_TIMEOUT,
+        )
+
+    async def upload_file(self, path: str, file: Path, **params: object) -> Any:
+        """POST a file's bytes, a piece at a time; may take as long as reading what is in it."""
+        return await self._call(
+            "POST",
+            path,
+            params=_given(params),
+            content=_pieces(file),
+            headers={"content-type": "application/octet-stream"},
             timeout=_BUILD_TIMEOUT,
         )
 
@@ -121,9 +142,9 @@ def segment(text: object) -> str:
 async def over_network(url: str, key: str, *, wants_json: bool) -> AsyncIterator[Api]:
     """An Api at an address. A proxy from the environment is not asked for addresses of this machine."""
     async with httpx2.AsyncClient(
-        base_url=url, headers=_headers(key), timeout=_TIMEOUT, trust_env=not _is_loopback(url)
+        base_url=url, headers=_headers(key), timeout=_TIMEOUT, trust_env=not is_loopback(url)
     ) as client:
-        yield Api(client, where=url, wants_json=wants_json)
+        yield Api(client, where=url, wants_json=wants_json, gateway=(url, key))
 
 
 @asynccontextmanager
@@ -142,7 +163,8 @@ def _headers(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}", "accept": "application/json"}
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Whether an address is of this machine, where no proxy is asked."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -150,13 +172,23 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _given(params: Params) -> dict[str, str]:
-    """As query parameters: None is left out, truth is `true` or `false`."""
+def _given(params: Params) -> dict[str, str | list[str]]:
+    """As query parameters: None is left out, truth is `true` or `false`, a list is the parameter several times."""
     return {
-        name.rstrip("_"): str(value).lower() if isinstance(value, bool) else str(value)
+        name.rstrip("_"): str(value).lower()
+        if isinstance(value, bool)
+        else [str(each) for each in value]
+        if isinstance(value, list | tuple)
+        else str(value)
         for name, value in params.items()
         if value is not None
     }
+
+
+async def _pieces(file: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(file.open, "rb") as opened:
+        while piece := await asyncio.to_thread(opened.read, _PIECE):
+            yield piece
 
 
 def _error(response: httpx2.Response) -> RondoError:

@@ -35,8 +35,11 @@ class Place(NamedTuple):
     data: Path | None = None
 
 
-def connected(run: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Give a command the options that say where Rondo is, and an open `Api` as its first argument."""
+def connected(run: Callable[..., Awaitable[None]], *, make_data: bool = False) -> Callable[..., None]:
+    """Give a command the options that say where Rondo is, and an open `Api` as its first argument.
+
+    `make_data`: where there is neither an address nor a data folder, one is made in the project folder.
+    """
 
     @click.option("--url", metavar="URL", help="Talk to the server at this address; RONDO_URL by default.")
     @click.option("--key", metavar="KEY", help="Send this key; RONDO_API_KEY by default. It shows in process lists.")
@@ -53,7 +56,7 @@ def connected(run: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     ) -> None:
         if url is not None and data is not None:
             raise click.UsageError("Give --url or --data, not both.")
-        place = find(url, data, project=kwargs.get("project"))
+        place = find(url, data, project=kwargs.get("project"), make=make_data)
 
         async def main() -> None:
             async with reach(place, key, wants_json=wants_json) as api:
@@ -64,15 +67,20 @@ def connected(run: Callable[..., Awaitable[None]]) -> Callable[..., None]:
     return command
 
 
-def find(url: str | None, data: Path | None, *, project: Path | None = None) -> Place:
-    """Where Rondo is, from options first, then the environment, then the folder. Raises SettingsError."""
+connected_anywhere = functools.partial(connected, make_data=True)
+"""As `connected`, also in a fresh clone: a data folder is made where there is none."""
+
+
+def find(url: str | None, data: Path | None, *, project: Path | None = None, make: bool = False) -> Place:
+    """Where Rondo is, from options first, then the environment, then the folder; where nothing says so and it may be
+    made, a new data folder in the project folder. Raises SettingsError."""
     if url is not None:
         return Place(url=_checked(url, "--url"))
     if data is None and (address := environment("RONDO_URL")) is not None:
         return Place(url=_checked(address, "RONDO_URL"))
     folder = data or (Path(named) if (named := environment("RONDO_DATA")) else None)
     if folder is not None:
-        if folder.is_dir():
+        if make or folder.is_dir():
             return Place(data=folder)
         raise SettingsError(
             "there is no such data folder.", file=str(folder), remedy=f"`rondo up --data {folder}` makes one."
@@ -81,6 +89,8 @@ def find(url: str | None, data: Path | None, *, project: Path | None = None) -> 
         for candidate in near:
             if candidate.is_dir():
                 return Place(data=candidate)
+    if make:
+        return Place(data=(project or Path()) / DATA)
     raise SettingsError(
         "there is none here, and no address of a server.",
         file=DATA,

@@ -34,6 +34,17 @@ SECTIONS: dict[str, dict[str, str]] = {
         "feedback": "Send and list judgements of answers.",
         "batches": "List, show and cancel batches of requests.",
     },
+    "Evaluate": {
+        "scorers": "List what can score answers, each with its definition and source.",
+        "datasets": "Import, show, split, compare and export datasets; make failures tests.",
+        "eval": "Run suites of examples, and say what is better or worse.",
+        "runs": "List, show, pause, resume, cancel and export evaluation runs.",
+        "compare": "Try prompts × models on a suite, and rank them by what counts.",
+        "redteam": "Attack the app, and show what goes through.",
+        "gate": "Say whether a release, or the working tree, may take traffic, and what it lacks.",
+        "judges": "List, show and calibrate judges, and label answers for them.",
+        "reviews": "Review answers: the queue, what people say, how far they agree.",
+    },
     "Parts": {
         "prompts": "List, show and compare the stored versions of prompts.",
         "knowledge": "Build, list and search indexes of documents.",

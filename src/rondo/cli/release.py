@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rondo.cli import output
+from rondo.cli import gate, output
 from rondo.cli.apps import shares, who_serves
 from rondo.cli.check import require_sound
 from rondo.cli.client import Api, segment
@@ -28,23 +28,29 @@ async def command(api: Api, message: str, project: Path) -> None:
 
     The folder is checked first, then sent to the server, which stores its prompt and builds its index. A folder that
     says what an earlier release says gives that release again. The first release of an app serves at once; later ones
-    serve nobody until `rondo promote` or `rondo split`.
+    serve nobody until `rondo promote` or `rondo split`, for which they must have passed the app's gate: what they lack
+    is printed here, and by `rondo gate`.
     """
     from rondo.releases.bundle import read_folder, to_zip
 
     require_sound(project)
     answer = await api.upload("/api/releases", to_zip(read_folder(project)), message=message or None)
     release = answer["release"]
-    traffic = await api.get(f"/api/apps/{segment(release['app'])}")
-    api.show(answer, lambda told: _print(told, traffic))
+    path = f"/api/apps/{segment(release['app'])}"
+    traffic = await api.get(path)
+    waits = release["number"] not in shares(traffic)
+    view = await api.get(f"{path}/releases/{release['number']}/gate") if waits else None
+    api.show(answer, lambda told: _print(told, traffic, view))
 
 
-def _print(answer: dict[str, Any], traffic: dict[str, Any]) -> None:
+def _print(answer: dict[str, Any], traffic: dict[str, Any], view: dict[str, Any] | None) -> None:
     release = answer["release"]
     label = f"{release['app']}#{release['number']}"
     click.echo(f"{'created' if answer['created'] else 'unchanged'}  {output.paint(label, 'cyan')}  {release['hash']}")
     for name, words in answer["classifiers"].items():
         click.echo(f"learnt   {name}: {words}")
     click.echo(f"serving  {who_serves(traffic)}")
-    if release["number"] not in shares(traffic):
+    if view is not None:
+        gate.told(view, label="gate     ")
+    if view is not None and view["decision"]["verdict"] == "pass":
         click.echo(f"next     rondo split {release['app']} {release['number']}=10%, or rondo promote {label}")

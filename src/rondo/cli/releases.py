@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rondo.cli import output
+from rondo.cli import gate, output
 from rondo.cli.apps import numbers, which
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
@@ -43,11 +43,12 @@ async def list_(api: Api, app: str | None, limit: int | None, before: int | None
 @click.argument("words", nargs=-1, required=True, metavar="[APP] N")
 @connected
 async def show(api: Api, words: tuple[str, ...]) -> None:
-    """Show release N of APP: its hash, who made it, and its whole manifest."""
+    """Show release N of APP: its hash, who made it, whether it has passed its gate, and its whole manifest."""
     app, (number,) = numbers(words, 1, "rondo releases show [APP] N")
     name = await which(api, app)
-    answer = await api.get(f"/api/apps/{segment(name)}/releases/{number}")
-    api.show(answer, lambda told: _print(name, told))
+    path = f"/api/apps/{segment(name)}/releases/{number}"
+    answer, view = await api.get(path), await api.get(f"{path}/gate")
+    api.show(answer, lambda told: _print(name, told, view))
 
 
 @command.command("diff")
@@ -61,7 +62,7 @@ async def diff(api: Api, words: tuple[str, ...]) -> None:
     api.show(answer, _print_changes)
 
 
-def _print(app: str, release: dict[str, Any]) -> None:
+def _print(app: str, release: dict[str, Any], view: dict[str, Any]) -> None:
     output.facts(
         [
             ("release", f"{app}#{release['number']}"),
@@ -71,6 +72,8 @@ def _print(app: str, release: dict[str, Any]) -> None:
             ("message", release["message"]),
         ]
     )
+    output.heading("gate")
+    gate.told(view, label="  ")
     output.heading("manifest")
     output.block(output.pretty(release["manifest"]))
 

@@ -81,7 +81,7 @@ def file_keys() -> Iterator[Key]:
     """The keys of `rondo.toml`, table by table, in the order of the models."""
     for table, model in file_tables():
         for name, field in model.model_fields.items():
-            yield Key(table, name, kind_of(field.annotation), _default(field), field.description or "")
+            yield Key(table, name, kind_of(field.annotation), default_of(field), field.description or "")
 
 
 def _table_in(annotation: Any) -> type[BaseModel] | None:
@@ -95,7 +95,8 @@ def _is_table(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def _default(field: FieldInfo) -> str | None:
+def default_of(field: FieldInfo) -> str | None:
+    """A default in the words of TOML; None where the key is required."""
     if field.is_required():
         return None
     value = field.get_default(call_default_factory=True, validated_data={})

@@ -18,11 +18,13 @@ _USAGE = "rondo split [APP] 8=10% [9=5%], or rondo split [APP] --end"
 @click.argument("words", nargs=-1, metavar="[APP] N=PERCENT...")
 @click.option("--end", is_flag=True, help="End the split: all traffic goes to the stable release again.")
 @click.option("--reason", default="", help="Why; kept in the audit log.")
+@click.option("--exception", metavar="REASON", help="Split in spite of the candidates' gates; the reason is kept.")
 @connected
-async def command(api: Api, words: tuple[str, ...], end: bool, reason: str) -> None:
+async def command(api: Api, words: tuple[str, ...], end: bool, reason: str, exception: str | None) -> None:
     """Give candidate releases of APP a share of its traffic; the stable release keeps the rest.
 
-    For example `rondo split support-bot 8=10% 9=5%`. A user who is in a candidate's share stays in it.
+    For example `rondo split support-bot 8=10% 9=5%`. A user who is in a candidate's share stays in it. Candidates must
+    have passed their gate, as for `rondo promote`.
     """
     app, shares = parse(words)
     if end == bool(shares):
@@ -33,7 +35,8 @@ async def command(api: Api, words: tuple[str, ...], end: bool, reason: str) -> N
         stable = (await api.get(path))["stable"]
         answer = await api.post(f"{path}/promote", {"release": stable, "reason": reason})
     else:
-        answer = await api.post(f"{path}/split", {"shares": shares, "reason": reason})
+        body = {"shares": shares, "reason": reason, **({"exception": exception} if exception is not None else {})}
+        answer = await api.post(f"{path}/split", body)
     api.show(answer, lambda told: click.echo(f"{name}: {who_serves(told)}"))
 
 

@@ -30,11 +30,25 @@ def _print(status: dict[str, Any]) -> None:
         click.echo(f"  serving  {who_serves(app)}")
         if app["shadows"]:
             click.echo(f"  copied to  {', '.join(f'{name} {share:g}%' for name, share in app['shadows'].items())}")
+        _print_gate(app["gate"])
         if app["goals"]:
             click.echo()
             output.table(app["goals"], _goal_columns(), none="", indent=2)
     output.heading("records")
     _print_drain(status["drain"])
+
+
+def _print_gate(gate: dict[str, Any]) -> None:
+    if gate["suites"] is None:
+        click.echo("  gate     none is declared: any release may take traffic")
+        return
+    click.echo(f"  gate     releases must pass {', '.join(gate['suites'])}")
+    if gate["exception"] is not None:
+        by = gate["exception"]
+        said = output.one_line(f"the stable release serves by an exception of {by['created_by']}: {by['reason']}")
+        click.echo(output.paint(f"           {said}", "yellow"))
+    if gate["waiting"] is not None:
+        click.echo(f"           #{gate['waiting']} {gate['verdict']}: {output.one_line(gate['sentence'])}")
 
 
 def _goal_columns() -> list[Column]:

@@ -82,7 +82,15 @@ def _release(story: dict[str, Any]) -> list[tuple[str, object]]:
     facts.append(("made by", f"{release['created_by']}, {when(release['created_at'])}{message}"))
     if release["promoted_by"] is not None:
         facts.append(("let serve by", f"{release['promoted_by']}, {when(release['promoted_at'])}"))
+    if release.get("gate") is not None:
+        facts.append(("gate", _gate(release["gate"])))
     return facts
+
+
+def _gate(gate: dict[str, Any]) -> str:
+    if gate["is_exception"]:
+        return f"{gate['verdict']}; an exception of {gate['by']}, {when(gate['at'])}: “{gate['reason']}”"
+    return f"passed, {when(gate['at'])}"
 
 
 def _intact(intact: bool | None) -> str:

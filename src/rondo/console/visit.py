@@ -30,11 +30,20 @@ DONE = {
     "not-copied": "No requests are copied.",
     "rolled-back": "Traffic has gone back.",
     "unchanged": "Nothing had to change.",
+    "tested": "The call is a test now.",
+    "attack-tested": "The attack is a test now.",
     "feedback": "Thank you; the feedback is kept.",
     "revoked": "The key is revoked, everywhere.",
     "cancelled": "No more of its requests are asked.",
     "limited": "The limit holds now.",
     "unlimited": "The limit is gone.",
+    "asked": "The call is in the queue of reviews.",
+    "reviewed": "Your answer is kept. Here is the next one.",
+    "all-reviewed": "Nothing waits for you any more.",
+    "settled": "The dispute is settled.",
+    "dismissed": "It is out of the queue.",
+    "collected": "New calls are in the queue.",
+    "nothing-collected": "There are no new calls to be reviewed.",
 }
 """What a page says after a form has been sent and it was sent on. Fixed texts: an address cannot put words here."""
 

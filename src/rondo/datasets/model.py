@@ -6,6 +6,7 @@ example in every version and every project. A version's hash covers its examples
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b, sha256
 from typing import Any, Literal
 
@@ -46,8 +47,9 @@ class Example(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is the answer that is right, as text or as JSON; `expect` holds checks of this example alone, each with a `kind`
     and that scorer's own options. `hand_over` says whether a person should have been called. `sources` are the
     documents that hold the answer, `context` passages that are given in the place of retrieval, `tool_calls` the
-    calls that should be made, [{"name", "arguments"}]. `tags` are what slices are made of; `group` is what must stay
-    together (a conversation, a customer). `must_pass`: no release may take traffic that fails it.
+    calls that should be made, [{"name", "arguments"}]. `follow_ups` are what the user says next, one after
+    each answer. `tags` are what slices are made of; `group` is what must stay together (a conversation, a customer).
+    `must_pass`: no release may take traffic that fails it.
     """
 
     messages: list[dict[str, Any]]
@@ -60,6 +62,7 @@ class Example(Struct, frozen=True, kw_only=True, omit_defaults=True):
     inputs: dict[str, Any] = {}
     params: dict[str, Any] = {}
     persona: Persona | None = None
+    follow_ups: list[str] = []
     tags: dict[str, str] = {}
     group: str | None = None
     must_pass: bool = False
@@ -102,9 +105,31 @@ class DatasetVersion(Struct, frozen=True, kw_only=True):
         return f"{self.dataset}@{self.number}"
 
 
+def parse_version(text: str | None) -> int | str | None:
+    """A version as people write it: a number, `latest`, or the beginning of a hash."""
+    if text is None or text in ("", "latest"):
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+
+
+def parse_label(label: str) -> tuple[str, int | str | None]:
+    """A dataset and its version from `questions`, `questions@3`, `questions@latest` or `questions@7210b5ba7d3d`."""
+    name, _, version = label.partition("@")
+    return name, parse_version(version)
+
+
+Member = tuple[str, Split | None]
+"""An example's place in a version: its id, and its split."""
+
+
 def version_hash(examples: list[Example]) -> str:
     """SHA-256 of the examples' ids and splits, in order."""
-    return sha256(canonical_json([[each.id, each.split] for each in examples]).encode()).hexdigest()
+    return hash_of_members([(each.id, each.split) for each in examples])
+
+
+def hash_of_members(members: Sequence[Member]) -> str:
+    """The hash of the version that has these members."""
+    return sha256(canonical_json(members).encode()).hexdigest()
 
 
 def text_of(message: dict[str, Any]) -> str:

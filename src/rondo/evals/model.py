@@ -18,6 +18,7 @@ RunStatus = Literal["queued", "running", "paused", "awaiting_scores", "finished"
 ENDED: tuple[RunStatus, ...] = ("finished", "failed", "cancelled")
 
 Outcome = Literal["better", "worse", "not_enough_evidence"]
+Unit = Literal["share", "score", "ms", "usd", "tokens"]
 
 
 class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,7 +26,8 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `message` is the assistant's message as chat completions have it, `text` its plain text, `tool_calls` its calls as
     [{"name", "arguments"}] with parsed arguments. `turns` is the whole conversation where a user was played. `logprobs`
-    are natural logarithms, a token each. `cached`: it was paid for by an earlier run.
+    are natural logarithms, a token each; `top_logprobs` the likeliest tokens at each place, where `top_logprobs` was
+    asked for. `cached`: it was paid for by an earlier run.
     """
 
     text: str
@@ -36,6 +38,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     handed_over: bool | None = None
     finish_reason: str | None = None
     logprobs: list[float] | None = None
+    top_logprobs: list[dict[str, float]] | None = None
     latency_ms: float | None = None
     first_token_ms: float | None = None
     input_tokens: int | None = None
@@ -80,21 +83,35 @@ class AskModel(Protocol):
 Score = Callable[[Case], Awaitable[Scored]]
 
 
+class Metric(Struct, frozen=True, kw_only=True):
+    """A number that a scorer makes of a run; `name` is what goals call it, `unit` what its values are.
+
+    `adds_up` says how scores become it, in the words of `evals/scorers/corpus.py`: `mean` is the mean of their values.
+    `higher_is_better` is False for times, costs and errors.
+    """
+
+    name: str
+    unit: Unit = "share"
+    higher_is_better: bool = True
+    adds_up: str = "mean"
+
+
 class Scorer(Struct, frozen=True, kw_only=True):
     """A scorer, ready to run. `name` is what goals call its metric; `unit` is what its values are.
 
     `higher_is_better` False is for times, costs and errors. `adds_up` names how values become the metric: their mean,
-    or one of `evals/scorers/corpus.py`. `is_judge`: its word counts at a gate only while it is calibrated; `version`
-    is a hash of all that decides its word.
+    or one of `evals/scorers/corpus.py`; `metrics` is for scorers that make several. `is_judge`: its word counts at a
+    gate only while it is calibrated; `version` is a hash of all that decides its word.
     """
 
     name: str
     kind: str
     version: str
     score: Score
-    unit: Literal["share", "score", "ms", "usd", "tokens"] = "share"
+    unit: Unit = "share"
     higher_is_better: bool = True
     adds_up: str = "mean"
+    metrics: tuple[Metric, ...] = ()
     is_judge: bool = False
     judge: str | None = None
 
@@ -102,7 +119,7 @@ class Scorer(Struct, frozen=True, kw_only=True):
 class Target(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is evaluated: a release or a draft (by `hash`), or a bare model. `label` heads its column.
 
-    `number` is the release's; None for a draft. `prompt` and `model` say what was varied, where something was.
+    `number` is the release's; None for a draft. Of a draft, `prompt` and `model` say what it would answer with.
     """
 
     label: str

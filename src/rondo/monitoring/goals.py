@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from rondo.reviews.model import METRIC, sample_bound
 from rondo.store.base import RecordStore
 
 
@@ -24,11 +25,24 @@ class GoalStatus(Struct, frozen=True, kw_only=True):
 
 
 def standing(
-    store: RecordStore, project: str, app: str, goals: Sequence[Mapping[str, Any]], *, since: int, until: int
+    store: RecordStore,
+    project: str,
+    app: str,
+    goals: Sequence[Mapping[str, Any]],
+    *,
+    since: int,
+    until: int,
+    sample_percent: float = 0,
 ) -> list[GoalStatus]:
-    """Where each goal stands over the calls in [since, until), microseconds."""
+    """Where each goal stands over the calls in [since, until), microseconds.
+
+    Goals named `human.<criterion>` are what reviewers said of the `sample_percent` of the calls that they are given.
+    """
     params = {"project": project, "app": app, "release": None, "since": since, "until": until}
     measured = store.query("goal_metrics", params)[0] if goals else {}
+    if sample_percent > 0 and any(goal["metric"].startswith(METRIC) for goal in goals):
+        rows = store.query("human_metrics", {**params, "below": sample_bound(sample_percent)})
+        measured = {**measured, **{row["name"]: row["value"] for row in rows}}
     return [_judge(goal, measured.get(goal["metric"])) for goal in goals]
 
 

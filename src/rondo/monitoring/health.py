@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from rondo.errors import Unavailable
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
 from rondo.limits.ledger import LedgerState
+from rondo.releases import store
+from rondo.releases.gate_view import summary
 from rondo.traces.drain import DrainStatus, DrainView
 
 LATE_S = 30.0
@@ -35,6 +38,20 @@ def checks(drain: DrainView, gateway: Gateway, project: str, ledger: LedgerState
         *_records(state),
         *_quarantine(state),
     ]
+
+
+def gates(connection: Connection, project: str) -> list[Check]:
+    """What keeps releases of each app from traffic. No gate is nothing wrong, but nothing to be silent about."""
+    found = []
+    for app in store.list_apps(connection, project):
+        gate = summary(connection, project, app.name)
+        detail = "none is declared: any release may take traffic"
+        if gate.suites is not None:
+            by = gate.exception
+            detail = f"releases must pass {', '.join(gate.suites)}"
+            detail += f"; the stable one serves by an exception of {by.created_by}: {by.reason}" if by else ""
+        found.append(Check(name=f"gate {app.name}", ok=True, detail=detail))
+    return found
 
 
 def is_ready(drain: DrainView, gateway: Gateway) -> bool:

@@ -12,7 +12,9 @@ from sqlalchemy import Connection
 
 from rondo.monitoring.goals import GoalStatus, standing
 from rondo.releases import store as releases
+from rondo.releases.gate_view import GateSummary, summary
 from rondo.releases.state import NOTHING, WHOLE_BP, Traffic
+from rondo.reviews.model import rules_of
 from rondo.store.base import RecordStore
 
 DAY_US = 86_400_000_000
@@ -24,6 +26,7 @@ class Serving(Struct, frozen=True, kw_only=True):
     app: str
     traffic: Traffic
     settings: dict[str, Any]
+    gate: GateSummary
 
 
 class AppOverview(Struct, frozen=True, kw_only=True):
@@ -38,6 +41,7 @@ class AppOverview(Struct, frozen=True, kw_only=True):
     """Percent of the requests that are copied to a release (by number) or a model."""
     use_case: dict[str, Any]
     goals: list[GoalStatus]
+    gate: GateSummary
     releases: list[dict[str, Any]]
 
 
@@ -54,7 +58,12 @@ class Overview(Struct, frozen=True, kw_only=True):
 def serving(connection: Connection, project: str) -> list[Serving]:
     """What serves whom, for every app of the project, by name."""
     return [
-        Serving(app=row.name, traffic=current.traffic if current else NOTHING, settings=row.settings)
+        Serving(
+            app=row.name,
+            traffic=current.traffic if current else NOTHING,
+            settings=row.settings,
+            gate=summary(connection, project, row.name),
+        )
         for row in releases.list_apps(connection, project)
         for current in (releases.current_traffic(connection, project, row.name),)
     ]
@@ -74,7 +83,16 @@ def overview(store: RecordStore, project: str, apps: list[Serving], *, since: in
                 shares=shares(each.traffic),
                 shadows={shadow.name: shadow.share_bp / 100 for shadow in each.traffic.shadows},
                 use_case=each.settings.get("use_case") or {},
-                goals=standing(store, project, each.app, each.settings.get("goals") or [], since=since, until=until),
+                goals=standing(
+                    store,
+                    project,
+                    each.app,
+                    each.settings.get("goals") or [],
+                    since=since,
+                    until=until,
+                    sample_percent=rules_of(each.settings).sample_percent,
+                ),
+                gate=each.gate,
                 releases=[row for row in rows if row["app"] == each.app],
             )
             for each in apps

@@ -7,8 +7,10 @@ from sqlalchemy import Connection
 from rondo.errors import NotFound
 from rondo.prompts import store as prompts
 from rondo.releases import store as releases
+from rondo.releases.gate_view import let_through
+from rondo.releases.model import Release
 from rondo.store.base import RecordStore
-from rondo.traces.why import ReleaseFacts, Story, story
+from rondo.traces.why import GateFacts, ReleaseFacts, Story, story
 
 
 def why(connection: Connection, store: RecordStore, project: str, trace_id: str) -> Story:
@@ -40,5 +42,20 @@ def release_facts(connection: Connection, project: str, app: str, number: int) -
         message=release.message,
         promoted_by=first.actor if first else None,
         promoted_at=first.at if first else None,
+        gate=_gate(connection, release),
         prompt_source=prompts.get(connection, project, prompt["name"], prompt["version"]).source,
+    )
+
+
+def _gate(connection: Connection, release: Release) -> GateFacts | None:
+    found = let_through(connection, release.project, release.app, release.hash)
+    if found is None:
+        return None
+    return GateFacts(
+        decision=found.id,
+        is_exception=found.kind == "exception",
+        verdict=found.verdict,
+        reason=found.reason,
+        by=found.created_by,
+        at=found.created_at,
     )

@@ -1,8 +1,8 @@
 """The files of a release: read from a project's folder, carried in a zip, checked on both ends.
 
-A bundle holds `rondo.toml`, the prompt file, the documents of the app's knowledge, and the files that guards and
-classifiers name, nothing else. It stays in memory; nothing is ever unpacked to disk. What comes in a zip is hostile
-until checked: sizes are counted as bytes are read, never believed.
+A bundle holds `rondo.toml`, the prompt file, the documents of the app's knowledge, and the files that guards,
+classifiers and the gate name, nothing else. It stays in memory; nothing is ever unpacked to disk. What comes in a zip
+is hostile until checked: sizes are counted as bytes are read, never believed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from rondo.errors import InvalidRequest, SettingsError
@@ -22,11 +22,15 @@ from rondo.knowledge.parse import HTML, MARKDOWN, TEXT, is_asset
 from rondo.releases.model import Bundle
 from rondo.settings import project as project_settings
 from rondo.settings.project import FILE
+from rondo.settings.suites import FOLDER as SUITES
 from rondo.settings.tables import ProjectSettings
 
 MAX_BYTES = 200_000_000
 MAX_FILES = 20_000
 MAX_PATH = 500
+EXAMPLES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".yaml", ".yml")
+"""How files of examples end."""
+
 
 _DOCUMENTS = MARKDOWN | HTML | TEXT
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^[A-Za-z]:")
@@ -37,8 +41,8 @@ _BROKEN_ZIP = (
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def read_folder(folder: Path) -> Bundle:
-    """The bundle of the project in `folder`.
+def read_folder(folder: Path, *, more: Sequence[str] = ()) -> Bundle:
+    """The bundle of the project in `folder`, with `more` prompt files to be tried in the place of its own.
 
     Raises SettingsError, with file and key, where something is missing, lies outside of the folder, or is no document
     (pictures, styles and hidden files are passed over); InvalidRequest where it is all too much.
@@ -49,7 +53,12 @@ def read_folder(folder: Path) -> Bundle:
     found = {FILE: _inside(root, root / FILE, "app"), prompt: _inside(root, root / prompt, "app.prompt")}
     if not found[prompt].is_file():
         raise _no_prompt(prompt)
-    for key, name in named_files(settings):
+    others = [("app.prompt", _relative(path, "app.prompt")) for path in more]
+    for key, name in [*named_files(settings), *others]:
+        found[name] = _inside(root, root / name, key)
+        if not found[name].is_file():
+            raise _no_file(name, key)
+    for key, name in example_files(settings, lambda suite: _read({suite: found[suite]})[suite]):
         found[name] = _inside(root, root / name, key)
         if not found[name].is_file():
             raise _no_file(name, key)
@@ -112,7 +121,8 @@ def prompt_of(bundle: Bundle, settings: ProjectSettings) -> tuple[str, str]:
 
 def documents(bundle: Bundle, settings: ProjectSettings) -> dict[str, bytes]:
     """The files below the sources of the app's knowledge. Raises SettingsError where a source holds none."""
-    no_documents = {FILE, prompt_path(settings), *(path for _, path in named_files(settings))}
+    others = [*named_files(settings), *example_files(settings, lambda suite: bundle.files.get(suite, b""))]
+    no_documents = {FILE, prompt_path(settings), *(path for _, path in others)}
     found: dict[str, bytes] = {}
     for key, source in source_paths(settings):
         below = {
@@ -149,14 +159,40 @@ def source_paths(settings: ProjectSettings) -> list[tuple[str, str]]:
 
 
 def named_files(settings: ProjectSettings) -> list[tuple[str, str]]:
-    """(key, path) of the files that guards and classifiers are made from. Raises SettingsError."""
+    """(key, path) of the files that guards, classifiers and the gate are made from. Raises SettingsError."""
     named = [(f"classifiers.{name}.examples", each.examples) for name, each in settings.classifiers.items()]
     named += [
         (f"guards[{at}].words_file", guard.words_file)
         for at, guard in enumerate(settings.guards)
         if guard.words_file is not None
     ]
+    named += [
+        (f"gate.suites[{at}]", f"{SUITES}/{name}.toml")
+        for at, name in enumerate(settings.gate.suites if settings.gate is not None else ())
+    ]
     return [(key, _relative(path, key)) for key, path in named]
+
+
+def example_files(settings: ProjectSettings, read: Callable[[str], bytes]) -> list[tuple[str, str]]:
+    """(key, path) of the files of examples that the gate's suites ask; `read` gives a suite's bytes by its path.
+
+    Raises SettingsError for a suite that is wrong.
+    """
+    found = []
+    for name in settings.gate.suites if settings.gate is not None else ():
+        path = f"{SUITES}/{name}.toml"
+        try:
+            suite = project_settings.parse_suite(read(path).decode(), file=path)
+        except UnicodeDecodeError:
+            raise SettingsError("is not UTF-8.", file=path, remedy="Save the file as UTF-8.") from None
+        if is_example_file(suite.dataset):
+            found.append((f"{path}: dataset", _relative(suite.dataset, f"{path}: dataset")))
+    return found
+
+
+def is_example_file(dataset: str) -> bool:
+    """Whether a suite's `dataset` is a file of the project, and no name of a stored dataset."""
+    return "/" in dataset or PurePosixPath(dataset).suffix in EXAMPLES
 
 
 def file_of(bundle: Bundle, path: str, key: str) -> bytes:

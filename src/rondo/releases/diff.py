@@ -54,7 +54,8 @@ def _prompt_text(a: Release, b: Release, sources: Mapping[str, str]) -> list[Cha
 
 
 def _fields(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves by dotted path. Lists are leaves, but for the route: its order, and each model under its name."""
+    """Leaves by dotted path. Lists are leaves, but for the route (its order, and each model under its name) and the
+    criteria of judges."""
     found: dict[str, Any] = {}
     for key, value in manifest.items():
         if key == "route":
@@ -62,6 +63,10 @@ def _fields(manifest: Mapping[str, Any]) -> dict[str, Any]:
             for model in value:
                 rest = {name: each for name, each in model.items() if name != "name"}
                 _flatten(rest, f"route.{model['name']}", found)
+        elif key == "judges":
+            for name, judge in value.items():
+                criteria = {each["name"]: each for each in judge.get("criteria", ())}
+                _flatten({**judge, "criteria": criteria}, f"judges.{name}", found)
         else:
             _flatten(value, key, found)
     return found

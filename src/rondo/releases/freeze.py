@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from rondo import clock
@@ -18,6 +20,7 @@ from rondo.catalog import revision
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
 from rondo.errors import NotFound
+from rondo.evals.judges.rubric import criteria_of
 from rondo.governance import audit, projects
 from rondo.knowledge import index
 from rondo.knowledge import store as knowledge_store
@@ -27,12 +30,24 @@ from rondo.prompts.model import Prompt
 from rondo.prompts.source import parse_prompt
 from rondo.providers.base import ModelSpec
 from rondo.releases import bundle as bundles
+from rondo.releases import gate_terms, store, traffic
 from rondo.releases import manifest as manifests
-from rondo.releases import store, traffic
-from rondo.releases.conduct import declare
+from rondo.releases.conduct import Conduct, declare
+from rondo.releases.gate_model import Terms
+from rondo.releases.gate_suites import terms_of
 from rondo.releases.model import Bundle, Frozen, Release
 from rondo.rules.declared import in_words
 from rondo.settings.tables import ProjectSettings
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What a bundle freezes into, before anything of it is written; the index is built already."""
+
+    settings: ProjectSettings
+    prompt: Prompt
+    conduct: Conduct
+    built: IndexVersion | None
+    manifest: dict[str, Any]
 
 
 def freeze(
@@ -52,6 +67,32 @@ def freeze(
     """
     check_text(message, param="message", longest=2_000)
     settings = bundles.settings_of(bundle)
+    terms = terms_of(bundle, settings)
+    parts = put_together(catalog, knowledge_root, project, bundle, settings, check_model=check_model)
+    with catalog.begin() as connection:
+        projects.require(connection, project)
+        changed = _register(connection, project, settings, terms, actor)
+        release = _existing(connection, project, settings.app.name, parts.manifest)
+        created = release is None
+        if release is None:
+            save_parts(connection, project, parts)
+            release = _insert(connection, project, parts.manifest, terms, actor=actor, message=message)
+        if created or changed:
+            revision.bump(connection)
+    learnt = {name: in_words(report) for name, report in parts.conduct.reports.items()}
+    return Frozen(release=release, created=created, knowledge=parts.built, classifiers=learnt)
+
+
+def put_together(
+    catalog: Catalog,
+    knowledge_root: Path,
+    project: str,
+    bundle: Bundle,
+    settings: ProjectSettings,
+    *,
+    check_model: Callable[[ModelSpec], object] | None = None,
+) -> Parts:
+    """What the bundle is with these settings, which are its own or vary them. Raises as `freeze` does."""
     prompt_file, prompt_text = bundles.prompt_of(bundle, settings)
     prompt = parse_prompt(prompt_text, file=prompt_file)
     for name, model in settings.models.items():
@@ -68,18 +109,7 @@ def freeze(
         prompt_version=prompt.version,
         knowledge_version=built.version if built else None,
     )
-    with catalog.begin() as connection:
-        projects.require(connection, project)
-        changed = _register(connection, project, settings, actor)
-        release = _existing(connection, project, settings.app.name, manifest)
-        created = release is None
-        if release is None:
-            _save_parts(connection, project, prompt, built)
-            release = _insert(connection, project, manifest, actor=actor, message=message)
-        if created or changed:
-            revision.bump(connection)
-    learnt = {name: in_words(report) for name, report in conduct.reports.items()}
-    return Frozen(release=release, created=created, knowledge=built, classifiers=learnt)
+    return Parts(settings=settings, prompt=prompt, conduct=conduct, built=built, manifest=manifest)
 
 
 def _index(
@@ -100,14 +130,11 @@ def _index(
     return index.build(documents, settings.knowledge[name], root, name=name, previous=previous)
 
 
-def _register(connection: Connection, project: str, settings: ProjectSettings, actor: str) -> bool:
+def _register(connection: Connection, project: str, settings: ProjectSettings, terms: Terms, actor: str) -> bool:
     """The app's settings and the models that may be called by name, as of this bundle; whether any is new."""
     now = clock.now_us()
     app = settings.app.name
-    about = {
-        "use_case": settings.use_case.model_dump(mode="json"),
-        "goals": [goal.model_dump(mode="json") for goal in settings.goals],
-    }
+    about = {**about_app(settings), **gate_terms.beside_goals(terms)}
     changed = store.save_app(connection, project, app, about, now)
     if changed:
         audit.record(connection, project, actor, "app.update", f"app:{app}", about)
@@ -119,18 +146,40 @@ def _register(connection: Connection, project: str, settings: ProjectSettings, a
     return changed
 
 
+def about_app(settings: ProjectSettings) -> dict[str, Any]:
+    """What is known of an app beside its releases."""
+    return {
+        "use_case": settings.use_case.model_dump(mode="json"),
+        "goals": [goal.model_dump(mode="json") for goal in settings.goals],
+        "reviews": declared_reviews(settings),
+    }
+
+
+def declared_reviews(settings: ProjectSettings) -> dict[str, Any]:
+    """How its answers are reviewed. The rubric is written out, as judges' are."""
+    name = settings.reviews.rubric
+    criteria = criteria_of(settings.rubrics[name] if name is not None else None)
+    return {
+        "settings": settings.reviews.model_dump(mode="json", exclude={"rubric"}),
+        "criteria": msgspec.to_builtins(criteria),
+    }
+
+
 def _existing(connection: Connection, project: str, app: str, manifest: dict[str, Any]) -> Release | None:
     _, hash_ = manifests.text_and_hash(manifest)
     return store.find_release(connection, project, app, hash_)
 
 
-def _save_parts(connection: Connection, project: str, prompt: Prompt, built: IndexVersion | None) -> None:
-    prompt_store.save(connection, project, prompt.name, prompt)
-    if built is not None:
-        knowledge_store.save(connection, project, built.name, built)
+def save_parts(connection: Connection, project: str, parts: Parts) -> None:
+    """The prompt and the index that a manifest names, so that it can be served."""
+    prompt_store.save(connection, project, parts.prompt.name, parts.prompt)
+    if parts.built is not None:
+        knowledge_store.save(connection, project, parts.built.name, parts.built)
 
 
-def _insert(connection: Connection, project: str, manifest: dict[str, Any], *, actor: str, message: str) -> Release:
+def _insert(
+    connection: Connection, project: str, manifest: dict[str, Any], terms: Terms, *, actor: str, message: str
+) -> Release:
     app = manifest["app"]
     text, hash_ = manifests.text_and_hash(manifest)
     release = Release(
@@ -142,6 +191,7 @@ def _insert(connection: Connection, project: str, manifest: dict[str, Any], *, a
         message=message,
         created_by=actor,
         created_at=clock.now_us(),
+        terms=gate_terms.kept(terms),
     )
     store.insert_release(connection, release, text)
     details = {"hash": hash_, "message": message, "prompt": manifest["prompt"], "knowledge": manifest["knowledge"]}

@@ -16,7 +16,8 @@ TrafficAction = Literal["release", "promote", "split", "rollback", "shadow"]
 class Release(Struct, frozen=True, kw_only=True):
     """Everything that decides an answer, under one hash; it never changes. `created_at` is in microseconds.
 
-    `manifest` is described in `manifest.py`.
+    `manifest` is described in `manifest.py`; `terms` are the goals and the gate that the app had when it was made
+    (`gate_terms.py`), and are no part of the hash.
     """
 
     project: str
@@ -27,6 +28,7 @@ class Release(Struct, frozen=True, kw_only=True):
     message: str
     created_by: str
     created_at: int
+    terms: dict[str, Any] = {}
 
     @property
     def label(self) -> str:
@@ -53,7 +55,7 @@ class Frozen(Struct, frozen=True, kw_only=True):
 
 
 class AppRow(Struct, frozen=True, kw_only=True):
-    """An app as the catalog has it. `settings` holds `use_case` and `goals`, as of the latest release."""
+    """An app as the catalog has it. `settings` holds `use_case`, `goals`, and `gate`, as of the latest release."""
 
     project: str
     name: str

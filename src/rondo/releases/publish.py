@@ -7,9 +7,10 @@ cannot be served as released (its index is gone, say) is left out with the reaso
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import structs
@@ -64,7 +65,7 @@ class Publisher:
         with self._catalog.read() as connection:
             owners = projects.names(connection)
             rows = [row for project in owners for row in store.list_models(connection, project)]
-            own_prices = {key: price for row in rows if (key := _price_key(row)) and (price := _own_price(row))}
+            own_prices = _own_prices(rows)
             if own_prices != self._own_prices:
                 self._own_prices, self._releases = own_prices, {}
             apps, faults = self._apps(connection, owners)
@@ -77,6 +78,18 @@ class Publisher:
                 faults=faults,
                 limits=limit_table(connection),
             )
+
+    def build(self, connection: Connection, release: Release, prices: Mapping[str, Any]) -> ServedRelease:
+        """A release, or a draft with its own `prices`, ready to be asked; for a publisher that makes no plans.
+
+        Raises what keeps it from being served.
+        """
+        self._own_prices = _own_prices(store.list_models(connection, release.project))
+        for spec in (*manifest.route(release.manifest), *manifest.off_route(release.manifest)):
+            if spec.name in prices:
+                key = release.project, spec.name, spec.provider, spec.model
+                self._own_prices[key] = msgspec.convert(prices[spec.name], Price)
+        return self._release(connection, release)
 
     def _models(self, rows: list[ModelRow]) -> dict[tuple[str, str], ServedModel]:
         models = {}
@@ -223,6 +236,10 @@ class Publisher:
         if not is_direct(provider):
             return None
         return self._served("", ModelSpec(name=f"{provider}/{model}", provider=provider, model=model))
+
+
+def _own_prices(rows: list[ModelRow]) -> dict[tuple[str, str, str, str], Price]:
+    return {_price_key(row): price for row in rows if (price := _own_price(row))}
 
 
 def _price_key(row: ModelRow) -> tuple[str, str, str, str]:

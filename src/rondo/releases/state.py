@@ -169,6 +169,17 @@ def standing(state: Traffic, number: int) -> Standing:
     return "retired" if number in state.served else "ready"
 
 
+def gaining(before: Traffic, after: Traffic) -> list[int]:
+    """The releases that have more traffic after than before, without the one that was stable; none at an app's first.
+
+    A stable release that gets shares back has shown itself already.
+    """
+    if before.stable is None:
+        return []
+    had, has = _shares_bp(before), _shares_bp(after)
+    return sorted(number for number, share in has.items() if number != before.stable and share > had.get(number, 0))
+
+
 def basis_points(percent: object, *, param: str) -> int:
     """Hundredths of a percent, from a number or its text. Raises InvalidRequest."""
     share = Decimal(0)
@@ -207,6 +218,13 @@ def layout(state: Traffic) -> tuple[tuple[int, int], ...]:
         places.append((number, end - start))
         at = end
     return tuple(places)
+
+
+def _shares_bp(state: Traffic) -> dict[int, int]:
+    shares = {arm.release: arm.share_bp for arm in state.arms}
+    if state.stable is not None:
+        shares[state.stable] = WHOLE_BP - sum(shares.values())
+    return shares
 
 
 def _back_to(state: Traffic, number: int) -> Traffic:

@@ -82,6 +82,7 @@ def insert_release(connection: Connection, release: Release, manifest_text: str)
             message=release.message,
             created_by=release.created_by,
             created_at=release.created_at,
+            terms=release.terms,
         )
     )
 
@@ -92,6 +93,12 @@ def find_release(connection: Connection, project: str, app: str, hash_: str) -> 
         select(releases).where(releases.c.project == project, releases.c.app == app, releases.c.hash == hash_)
     ).first()
     return None if row is None else _release(row)
+
+
+def hashes_like(connection: Connection, project: str, app: str, start: str) -> list[str]:
+    """Hashes of releases that begin so; two at most."""
+    here = releases.c.project == project, releases.c.app == app, releases.c.hash.startswith(start, autoescape=True)
+    return list(connection.execute(select(releases.c.hash).where(*here).order_by(releases.c.hash).limit(2)).scalars())
 
 
 def get_release(connection: Connection, project: str, app: str, number: int) -> Release:

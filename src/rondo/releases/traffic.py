@@ -2,13 +2,15 @@
 
 Each is one transaction: what holds now is read, the state machine decides, and the new state, its audit entry and the
 new revision are written together. A verb that would change nothing writes nothing and gives back what holds, so
-trying again is safe.
+trying again is safe. Whoever is given more traffic passes the app's gate in that same transaction, so that nothing can
+change between the evidence and the step that it lets through.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection
@@ -20,25 +22,42 @@ from rondo.catalog.text import check_text
 from rondo.errors import NotFound
 from rondo.governance import audit
 from rondo.releases import state, store
+from rondo.releases.gate_passage import ExceptionAsked, Passage, pass_through
 from rondo.releases.model import Release, TrafficAction, TrafficChange
 from rondo.releases.state import Shadow, Traffic
 
 
-def promote(catalog: Catalog, project: str, app: str, release: int, *, actor: str, reason: str = "") -> TrafficChange:
-    """The release serves everyone. Raises NotFound."""
-    step = _Step(project, app, "promote", actor, reason)
+def promote(
+    catalog: Catalog,
+    project: str,
+    app: str,
+    release: int,
+    *,
+    actor: str,
+    reason: str = "",
+    exception: ExceptionAsked | None = None,
+) -> TrafficChange:
+    """The release serves everyone. Raises NotFound, GateClosed; Forbidden for an exception of its own maker's."""
+    step = _Step(project, app, "promote", actor, reason, exception)
     return _take(catalog, step, [release], lambda now: state.promote(now, release))
 
 
 def split(
-    catalog: Catalog, project: str, app: str, percents: Mapping[int, object], *, actor: str, reason: str = ""
+    catalog: Catalog,
+    project: str,
+    app: str,
+    percents: Mapping[int, object],
+    *,
+    actor: str,
+    reason: str = "",
+    exception: ExceptionAsked | None = None,
 ) -> TrafficChange:
     """Candidates take shares in percent, e.g. `{7: 5}`; the stable release has the rest.
 
-    Raises NotFound, InvalidRequest (`shares.<release>`).
+    Raises NotFound, InvalidRequest (`shares.<release>`), GateClosed, and Forbidden as `promote` does.
     """
     salt = secrets.token_hex(8)
-    step = _Step(project, app, "split", actor, reason)
+    step = _Step(project, app, "split", actor, reason, exception)
     return _take(catalog, step, percents, lambda now: state.split(now, percents, salt=salt))
 
 
@@ -69,7 +88,9 @@ def first(connection: Connection, release: Release, *, actor: str) -> TrafficCha
     if store.current_traffic(connection, release.project, release.app) is not None:
         return None
     step = _Step(release.project, release.app, "release", actor, "The first release.")
-    return _write(connection, step, None, state.release(state.NOTHING, release.number))
+    serves = state.release(state.NOTHING, release.number)
+    without = "the app's first release serves without evidence: nothing served before"
+    return _write(connection, step, None, serves, without if release.terms.get("gate") else None)
 
 
 class _Step(Struct, frozen=True):
@@ -78,6 +99,7 @@ class _Step(Struct, frozen=True):
     action: TrafficAction
     actor: str
     reason: str
+    exception: ExceptionAsked | None = None
 
 
 def _take(catalog: Catalog, step: _Step, named: Collection[int], move: Callable[[Traffic], Traffic]) -> TrafficChange:
@@ -93,7 +115,19 @@ def _take(catalog: Catalog, step: _Step, named: Collection[int], move: Callable[
             _require(connection, step, shadowing)
         if before is not None and after == before.traffic:
             return before
-        return _write(connection, step, before, after)
+        passage = _at_the_gate(connection, step, before, after)
+        if passage.refusal is None:
+            return _write(connection, step, before, after, passage.told)
+    raise passage.refusal  # what was decided is kept
+
+
+def _at_the_gate(connection: Connection, step: _Step, before: TrafficChange | None, after: Traffic) -> Passage:
+    """Going back is always free, and so is what nobody sees."""
+    if before is None or step.action not in ("promote", "split"):
+        return Passage(told={})
+    return pass_through(
+        connection, step.project, step.app, before.traffic, after, actor=step.actor, exception=step.exception
+    )
 
 
 def _require(connection: Connection, step: _Step, shadow: Shadow) -> None:
@@ -108,7 +142,13 @@ def _require(connection: Connection, step: _Step, shadow: Shadow) -> None:
         )
 
 
-def _write(connection: Connection, step: _Step, before: TrafficChange | None, after: Traffic) -> TrafficChange:
+def _write(
+    connection: Connection,
+    step: _Step,
+    before: TrafficChange | None,
+    after: Traffic,
+    gate: Mapping[str, object] | str | None = None,
+) -> TrafficChange:
     change = TrafficChange(
         project=step.project,
         app=step.app,
@@ -120,12 +160,14 @@ def _write(connection: Connection, step: _Step, before: TrafficChange | None, af
         traffic=after,
     )
     store.insert_traffic(connection, change)
-    details = {
+    details: dict[str, Any] = {
         "sequence": change.sequence,
         "from": _describe(before.traffic) if before else None,
         "to": _describe(after),
         "reason": step.reason,
     }
+    if gate:
+        details["gate"] = gate
     audit.record(connection, step.project, step.actor, f"traffic.{step.action}", f"app:{step.app}", details)
     revision.bump(connection)
     return change

@@ -27,6 +27,8 @@ from rondo.limits.status import watch
 from rondo.providers.registry import Providers
 from rondo.releases import bundle, freeze, store
 from rondo.releases.publish import Publisher
+from rondo.releases.subjects import ReleaseSubjects
+from rondo.reviews.reviews import Reviews
 from rondo.server import ledger as ledgers
 from rondo.server.data_folder import DataFolder
 from rondo.server.front import Front
@@ -38,7 +40,9 @@ from rondo.server.wiring import (
     catalog_url,
     limits,
     make_batches,
+    make_calibrations,
     make_gateway,
+    make_runs,
     open_journal,
     open_upstream,
     pseudonym_secret,
@@ -98,12 +102,19 @@ class Server:
         self.watch = PlanWatch(publisher, gateway)
         self.jobs = Jobs(sqlite_url(data.jobs))
         batches = read(project).batches if project is not None else BatchesSettings()
+        asked = Publisher(self.catalog, data.knowledge, providers, secret=pseudonym_secret(data))
+        subjects = ReleaseSubjects(self.catalog, asked, lambda: gateway.plan)
         self.control = ControlPlane(
             catalog=self.catalog,
             records=records.store,
             drain=records.drain,
             gateway=gateway,
             batches=make_batches(data, self.catalog, self.jobs, gateway, batches),
+            runs=make_runs(
+                self.catalog, self.jobs, gateway, subjects, records=records.store, drain=records.drain
+            ),
+            calibrations=make_calibrations(self.catalog, records.store, gateway, subjects),
+            reviews=Reviews(self.catalog, records.store, gateway.judge, wake=records.drain.wake),
             knowledge_root=data.knowledge,
             publish=self.watch.refresh,
             check_model=providers.make,
@@ -130,6 +141,8 @@ class Server:
         self._tasks = [
             asyncio.create_task(self.watch.run(self._ended)),
             asyncio.create_task(self.control.batches.resume()),
+            asyncio.create_task(self.control.runs.resume_all()),
+            asyncio.create_task(self.control.reviews.run(self._ended)),
             asyncio.create_task(
                 watch(self.ledger, lambda: self.control.gateway.plan.limits, self.control.alerts, self._ended)
             ),

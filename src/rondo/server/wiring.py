@@ -8,11 +8,16 @@ from pathlib import Path
 
 from rondo.batches.batches import Batches
 from rondo.batches.folder import FileFolder
+from rondo.batches.grants import LiveGrants
 from rondo.batches.runner import BatchLimits
 from rondo.cache.answers import Answers
 from rondo.cache.shared import connect
 from rondo.catalog.engine import Catalog, sqlite_url
 from rondo.errors import SettingsError
+from rondo.evals.judges.calibrations import Calibrations
+from rondo.evals.recovered import Recorded
+from rondo.evals.runner import Runner
+from rondo.evals.runs import Runs
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
 from rondo.gateway.recall import Lookup
@@ -21,10 +26,13 @@ from rondo.jobs.durable import Jobs
 from rondo.journal.append import Journal
 from rondo.limits.ledger import Ledger
 from rondo.providers.upstream import Upstream
+from rondo.releases.subjects import ReleaseSubjects
 from rondo.server.data_folder import DataFolder
 from rondo.settings.environment import environment, proxies
 from rondo.settings.project import read
 from rondo.settings.tables import BatchesSettings, GatewaySettings, JournalSettings
+from rondo.store.base import RecordStore
+from rondo.traces.drain import DrainView
 
 
 def limits(project: Path | None) -> tuple[JournalSettings, GatewaySettings]:
@@ -84,6 +92,28 @@ def open_journal(data: DataFolder, writer: str, settings: JournalSettings) -> Jo
         segment_bytes=settings.segment_mb << 20,
         min_free_bytes=settings.min_free_mb << 20,
     )
+
+
+def make_calibrations(
+    catalog: Catalog, records: RecordStore, gateway: Gateway, subjects: ReleaseSubjects
+) -> Calibrations:
+    """The calibrations of judges, asked through this process's gateway."""
+    return Calibrations(catalog, records, gateway.evaluate, subjects, LiveGrants(lambda: gateway.plan))
+
+
+def make_runs(
+    catalog: Catalog,
+    jobs: Jobs,
+    gateway: Gateway,
+    subjects: ReleaseSubjects,
+    *,
+    records: RecordStore,
+    drain: DrainView,
+) -> Runs:
+    """The evaluation runs of the control plane's process, asked through its own gateway."""
+    grants = LiveGrants(lambda: gateway.plan)
+    runner = Runner(catalog, gateway.evaluate, grants, subjects, Recorded(catalog, records, drain))
+    return Runs(catalog, jobs, runner, subjects)
 
 
 def make_batches(

@@ -12,7 +12,7 @@ from rondo.settings.table import Name, Table
 class CriterionSettings(Table):
     """One thing to look at, scored by judges and by people alike."""
 
-    name: Name = Field(description="What its score is called.")
+    name: Name = Field(max_length=48, description="What its score is called.")
     question: str = Field(min_length=1, description="What is to be judged, in a sentence or two.")
     lowest: int = Field(1, ge=0, le=100, description="The worst score.")
     highest: int = Field(5, ge=1, le=100, description="The best score.")
@@ -24,11 +24,26 @@ class CriterionSettings(Table):
             raise ValueError("`lowest` must be smaller than `highest`")
         return self
 
+    @model_validator(mode="after")
+    def anchors_are_scores(self) -> CriterionSettings:
+        for score in self.anchors:
+            if not (score.isascii() and score.isdigit() and self.lowest <= int(score) <= self.highest):
+                raise ValueError(f"`anchors` has {score!r:.40}, which is no score from {self.lowest} to {self.highest}")
+        return self
+
 
 class RubricSettings(Table):
     """What judges and reviewers look at."""
 
     criteria: list[CriterionSettings] = Field(min_length=1, description="The criteria, in the order they are asked.")
+
+    @model_validator(mode="after")
+    def names_are_apart(self) -> RubricSettings:
+        names = [criterion.name for criterion in self.criteria]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"`criteria` has {twice!r} twice; give each a name of its own")
+        return self
 
 
 class JudgeSettings(Table):
@@ -56,6 +71,9 @@ class JudgeSettings(Table):
     def has_question(self) -> JudgeSettings:
         if self.kind == "yes_no" and not self.question:
             raise ValueError("`question` is required for `yes_no`")
+        unused = {"yes_no": "rubric", "rubric": "question", "geval": "question"}.get(self.kind)
+        if unused is not None and getattr(self, unused) is not None:
+            raise ValueError(f"`{unused}` is nothing that a judge of the kind `{self.kind}` asks for; leave it out")
         return self
 
 
@@ -83,6 +101,13 @@ class ReviewSettings(Table):
     dispute_gap: float = Field(
         0.5, gt=0, le=1, description="Difference of two reviewers, as a share of the scale, that makes a dispute."
     )
+
+
+class SelectionSettings(Table):
+    """What a model must have to be chosen, whatever its scores."""
+
+    licences: list[str] = Field(default_factory=list, description="The licences that are allowed; all by default.")
+    least_context_window: int | None = Field(None, ge=1, description="Tokens that it must be able to read.")
 
 
 class ScorerSettings(Table):

@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from rondo.errors import SettingsError
+from rondo.settings.evaluating import SuiteSettings
 from rondo.settings.table import IN_WORDS, nearest
-from rondo.settings.tables import ModelSettings, ProjectSettings
+from rondo.settings.tables import GoalSettings, ModelSettings, ProjectSettings
 
 FILE = "rondo.toml"
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def parse(text: str, *, file: str = FILE) -> ProjectSettings:
     """Settings from the text of a `rondo.toml`. Raises SettingsError, which names the first wrong key."""
+    return _parse(ProjectSettings, text, file)
+
+
+def parse_suite(text: str, *, file: str) -> SuiteSettings:
+    """A suite from the text of its file. Raises SettingsError, which names the first wrong key."""
+    return _parse(SuiteSettings, text, file)
+
+
+def suite_settings(values: Mapping[str, Any], *, file: str) -> SuiteSettings:
+    """A suite from its values, as a client sends them. Raises SettingsError."""
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"not valid TOML: {error}.", file=file) from None
-    try:
-        return ProjectSettings.model_validate(values)
+        return SuiteSettings.model_validate(dict(values))
     except ValidationError as error:
-        raise _explain(error, file) from None
+        raise _explain(error, file, SuiteSettings) from None
+
+
+def goal_settings(goals: Sequence[Mapping[str, Any]]) -> list[GoalSettings]:
+    """Goals from their values, as a client sends them. Raises SettingsError."""
+    try:
+        return [GoalSettings.model_validate(dict(goal)) for goal in goals]
+    except ValidationError as error:
+        raise _explain(error, "goals", GoalSettings) from None
 
 
 def read(folder: Path) -> ProjectSettings:
@@ -48,14 +65,25 @@ def model_settings(values: Mapping[str, Any], name: str) -> ModelSettings:
         raise _explain(error, f"the model {name}") from None
 
 
-def _explain(error: ValidationError, file: str) -> SettingsError:
+def _parse(kind: type[T], text: str, file: str) -> T:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"not valid TOML: {error}.", file=file) from None
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, file, kind) from None
+
+
+def _explain(error: ValidationError, file: str, kind: type[BaseModel] = ProjectSettings) -> SettingsError:
     # A misspelt key is also a missing one: the misspelling tells more.
     found = error.errors(include_url=False)
     first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     path = [str(part) for part in first["loc"] if part != "[key]"]
     key = ".".join(path) or None
     if first["type"] == "extra_forbidden":
-        hint = nearest(path[-1], _keys_at(path[:-1]))
+        hint = nearest(path[-1], _keys_at(path[:-1], kind))
         return SettingsError(f"there is no such key.{hint}", file=file, param=key)
     if first["type"] == "missing":
         return SettingsError("this key is required.", file=file, param=key)
@@ -66,9 +94,8 @@ def _explain(error: ValidationError, file: str) -> SettingsError:
     return SettingsError(f"{message}{given}.", file=file, param=key)
 
 
-def _keys_at(path: list[str]) -> list[str]:
-    """The keys allowed in the table at `path`."""
-    table: type[BaseModel] = ProjectSettings
+def _keys_at(path: list[str], table: type[BaseModel]) -> list[str]:
+    """The keys allowed in the table at `path` of this one."""
     for part in path:
         field = table.model_fields.get(part)
         # A part that is no field is a position in a list, or the name of a named table.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from rondo.settings.evaluating import GateSettings, JudgeSettings, ReviewSettings, RubricSettings
+from rondo.settings.evaluating import GateSettings, JudgeSettings, ReviewSettings, RubricSettings, SelectionSettings
 from rondo.settings.table import ADDRESS, VARIABLE, Name, Params, Table, nearest, one_or_more
 
 
@@ -52,6 +52,7 @@ class GoalSettings(Table):
         " a tenth of the bound by default.",
     )
     guarded: bool = Field(True, description="Whether a release that is significantly worse in it may not take traffic.")
+    weight: float = Field(1.0, ge=0, le=1000, description="How much it counts when models are compared.")
 
     @model_validator(mode="after")
     def one_bound(self) -> GoalSettings:
@@ -135,6 +136,8 @@ class ModelSettings(Table):
         description="Longest answer: sent as `max_tokens` where a budget applies and a client sets none.",
     )
     price: PriceSettings | None = Field(None, description="Your own price.")
+    licence: str | None = Field(None, max_length=100, description="Its licence, for `rondo compare`, e.g. `mit`.")
+    context_window: int | None = Field(None, ge=1, description="Tokens that it can read, for `rondo compare`.")
 
     @model_validator(mode="after")
     def key_is_not_ours(self) -> ModelSettings:
@@ -279,6 +282,7 @@ class ProjectSettings(Table):
     rubrics: dict[Name, RubricSettings] = Field(default_factory=dict)
     gate: GateSettings | None = None
     reviews: ReviewSettings = Field(default_factory=ReviewSettings)
+    selection: SelectionSettings = Field(default_factory=SelectionSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)

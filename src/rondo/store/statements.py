@@ -28,6 +28,7 @@ CALL_FILTERS: dict[str, str] = {
     "status": "status = $f_status",
     "error_code": "error_code = $f_error_code",
     "arm": "coalesce(arm, 'live') = $f_arm",
+    "other_than": "coalesce(arm, 'live') <> $f_other_than",
     "key": "key_id = $f_key",
     "cache": '"cache" = $f_cache',
     "min_cost": "cost_usd >= $f_min_cost",

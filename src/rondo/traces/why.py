@@ -18,8 +18,19 @@ from rondo.traces.search import get_calls
 _CITATIONS = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 
 
+class GateFacts(Struct, frozen=True, kw_only=True):
+    """How a release came through its gate: by passing evidence, or by a person's exception and their reason."""
+
+    decision: str
+    is_exception: bool
+    verdict: str
+    reason: str
+    by: str
+    at: int
+
+
 class ReleaseFacts(Struct, frozen=True, kw_only=True):
-    """What is known of a release: who made it, from what, and who let it serve."""
+    """What is known of a release: who made it, from what, and who let it serve. `gate` is None where it needed none."""
 
     app: str
     number: int
@@ -29,6 +40,7 @@ class ReleaseFacts(Struct, frozen=True, kw_only=True):
     message: str = ""
     promoted_by: str | None = None
     promoted_at: int | None = None
+    gate: GateFacts | None = None
     prompt_source: str | None = None
 
 

@@ -18,9 +18,10 @@ from rondo.control import Connection
 from rondo.errors import InvalidRequest, NotFound
 from rondo.governance.model import Role
 from rondo.monitoring.overview import DAY_US, shares
-from rondo.releases import store
+from rondo.releases import gate_view, store
 from rondo.releases.compare import changes_between
 from rondo.releases.diff import Change
+from rondo.releases.gate_view import GateView
 from rondo.releases.model import AppRow, Release, TrafficChange
 from rondo.releases.state import NOTHING, Traffic, standing
 
@@ -84,15 +85,15 @@ async def show_app(visit: Visit) -> Response:
 async def show_release(visit: Visit) -> Response:
     app, number = visit.path("app"), _number(visit)
 
-    def read(connection: Connection) -> tuple[Release, Traffic, list[TrafficChange], list[Change]]:
+    def read(connection: Connection) -> tuple[Release, Traffic, list[TrafficChange], list[Change], GateView]:
         release = store.get_release(connection, visit.project, app, number)
         history = store.traffic_history(connection, visit.project, app)
         now = history[-1].traffic if history else NOTHING
         changes = changes_between(connection, visit.project, app, number - 1, number) if number > 1 else []
         touched = [change for change in history[::-1] if _names(change, number)]
-        return release, now, touched, changes
+        return release, now, touched, changes, gate_view.of_number(connection, visit.project, app, number)
 
-    release, now, touched, changes = await visit.control.read(read)
+    release, now, touched, changes, gate = await visit.control.read(read)
     until = clock.now_us()
     window = {"project": visit.project, "app": app, "release": number, "since": until - 30 * DAY_US, "until": until}
     metrics = await asyncio.to_thread(visit.control.records.query, "goal_metrics", window)
@@ -104,6 +105,7 @@ async def show_release(visit: Visit) -> Response:
         share=shares(now).get(number),
         touched=touched,
         changes=changes,
+        gate=gate,
         metrics=metrics[0],
     )
 

@@ -12,11 +12,13 @@ from starlette.responses import Response
 
 from rondo.console.visit import Page, Visit, go, whole_number
 from rondo.control import Connection
-from rondo.errors import Conflict, InvalidRequest, NotFound, RondoError
+from rondo.errors import Conflict, Forbidden, InvalidRequest, NotFound, RondoError
 from rondo.gateway.wire import status_of
 from rondo.governance.model import Role
 from rondo.monitoring.overview import shares
-from rondo.releases import store, traffic
+from rondo.releases import gate_view, store, traffic
+from rondo.releases.gate_passage import exception_asked
+from rondo.releases.gate_view import GateView
 from rondo.releases.model import ModelRow, Release, TrafficChange
 from rondo.releases.state import NOTHING, Traffic
 
@@ -35,7 +37,13 @@ async def promote(visit: Visit) -> Response:
     def work() -> TrafficChange:
         number = whole_number(sent.get("release", ""), "release")
         return traffic.promote(
-            visit.control.catalog, visit.project, app, number, actor=visit.actor, reason=sent.get("reason", "")
+            visit.control.catalog,
+            visit.project,
+            app,
+            number,
+            actor=visit.actor,
+            reason=sent.get("reason", ""),
+            exception=exception_asked(visit.grant, sent.get("exception") or None),
         )
 
     return await _do(visit, "promote", sent, work, "promoted")
@@ -53,7 +61,13 @@ async def split(visit: Visit) -> Response:
     def work() -> TrafficChange:
         given: dict[int, object] = {whole_number(number, "share"): value for number, value in percents.items()}
         return traffic.split(
-            visit.control.catalog, visit.project, app, given, actor=visit.actor, reason=sent.get("reason", "")
+            visit.control.catalog,
+            visit.project,
+            app,
+            given,
+            actor=visit.actor,
+            reason=sent.get("reason", ""),
+            exception=exception_asked(visit.grant, sent.get("exception") or None),
         )
 
     return await _do(visit, "split", sent, work, "split")
@@ -102,7 +116,7 @@ async def rollback(visit: Visit) -> Response:
 async def _do(visit: Visit, action: str, sent: dict[str, str], work: Any, done: str) -> Response:
     try:
         await visit.control.change(work)
-    except (InvalidRequest, Conflict, NotFound) as error:
+    except (InvalidRequest, Conflict, NotFound, Forbidden) as error:
         return await _form(visit, action, sent, error)
     return go(f"/releases/{visit.path('app')}", did=done)
 
@@ -110,13 +124,15 @@ async def _do(visit: Visit, action: str, sent: dict[str, str], work: Any, done: 
 async def _form(visit: Visit, action: str, sent: dict[str, str], error: RondoError | None = None) -> Response:
     app = visit.path("app")
 
-    def read(connection: Connection) -> tuple[Traffic, list[Release], list[ModelRow]]:
+    def read(connection: Connection) -> tuple[Traffic, list[Release], list[ModelRow], GateView | None]:
         store.get_app(connection, visit.project, app)
         change = store.current_traffic(connection, visit.project, app)
         releases = store.list_releases(connection, visit.project, app, limit=_CHOICES)
-        return (change.traffic if change else NOTHING), releases, store.list_models(connection, visit.project)
+        chosen = next((each.number for each in releases if str(each.number) == sent.get("release")), None)
+        gate = gate_view.of_number(connection, visit.project, app, chosen) if chosen is not None else None
+        return (change.traffic if change else NOTHING), releases, store.list_models(connection, visit.project), gate
 
-    now, releases, models = await visit.control.read(read)
+    now, releases, models, gate = await visit.control.read(read)
     return visit.page(
         f"{action}.html",
         status=status_of(error) if error else 200,
@@ -125,6 +141,7 @@ async def _form(visit: Visit, action: str, sent: dict[str, str], error: RondoErr
         shares=shares(now),
         releases=releases,
         models=models,
+        gate=gate,
         arms={arm.release: arm.share_bp for arm in now.arms},
         shadows={each.name: each.share_bp for each in now.shadows},
         sent=sent,

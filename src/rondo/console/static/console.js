@@ -17,12 +17,12 @@ document.addEventListener("submit", (event) => {
 });
 
 /* Keys. */
-const PLACES = { o: "/", c: "/calls", b: "/batches", r: "/releases", p: "/prompts", k: "/knowledge", t: "/playground", a: "/audit" };
+const PLACES = { o: "/", c: "/calls", v: "/reviews", b: "/batches", r: "/releases", p: "/prompts", k: "/knowledge", t: "/playground", a: "/audit" };
 let going = 0;
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const typing = event.target.closest("input, textarea, select");
+  const typing = event.target.closest("input:not([type=radio], [type=checkbox]), textarea, select");
   if (typing) {
     if (event.key === "Escape") event.target.blur();
     return;

@@ -1,6 +1,6 @@
 -- One row: the metrics that goals can name, for one app in [since, until), and what they rest on. NULL: not known.
 -- Parameters: project, app, release (NULL: all), since, until.
--- Copies for a shadow do not count. Latency and hand-overs are of answered calls; cost per request is of those with a known price.
+-- Copies for a shadow and evaluations do not count. Latency and hand-overs are of answered calls; cost per request is of those with a known price.
 WITH answered AS (
     SELECT
         count(*) AS calls,
@@ -21,7 +21,7 @@ judgements AS (
     WHERE scores.project = $project AND scores.kind = 'user' AND scores.verdict <> 0
         AND calls.project = $project AND calls.app = $app
         AND ($release::BIGINT IS NULL OR calls."release" = $release::BIGINT)
-        AND calls.started_at >= $since AND calls.started_at < $until
+        AND calls.started_at >= $since AND calls.started_at < $until AND coalesce(calls.arm, 'live') = 'live'
 ),
 judged AS (
     SELECT count(*) AS judgements, count(*) FILTER (WHERE verdict > 0) AS positive FROM judgements

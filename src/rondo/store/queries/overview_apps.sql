@@ -1,6 +1,6 @@
 -- A row per app, release and arm, and model of a shadow, with calls in [since, until): load, errors, latency, cost, feedback.
 -- Parameters: project, since, until. Times are of the call, also for feedback. Latency is of answered calls.
--- cost_usd is the sum of the known costs, NULL where none is known.
+-- cost_usd is the sum of the known costs, NULL where none is known. Evaluations do not count.
 WITH numbers AS (
     SELECT app, "release", coalesce(arm, 'live') AS arm, CASE WHEN arm = 'shadow' THEN model END AS shadow_model,
         count(*) AS calls,
@@ -14,7 +14,7 @@ WITH numbers AS (
         count(*) FILTER (WHERE handed_over) AS handed_over,
         max(started_at) AS last_call_at
     FROM calls
-    WHERE project = $project AND started_at >= $since AND started_at < $until
+    WHERE project = $project AND started_at >= $since AND started_at < $until AND arm IS DISTINCT FROM 'eval'
     GROUP BY ALL
 ),
 judgements AS (
@@ -22,6 +22,7 @@ judgements AS (
     FROM scores JOIN calls ON calls.project = scores.project AND calls.trace_id = scores.trace_id
     WHERE scores.project = $project AND scores.kind = 'user' AND scores.verdict <> 0
         AND calls.project = $project AND calls.started_at >= $since AND calls.started_at < $until
+        AND coalesce(calls.arm, 'live') = 'live'
 ),
 judged AS (
     SELECT app, "release",

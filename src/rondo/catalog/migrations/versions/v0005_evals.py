@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("releases", sa.Column("terms", sa.Text(), nullable=False, server_default="{}"))
     op.create_table(
         "examples",
         sa.Column("project", sa.Text(), nullable=False),
@@ -58,6 +59,7 @@ def upgrade() -> None:
         sa.Column("app", sa.Text(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("manifest", sa.Text(), nullable=False),
+        sa.Column("prices", sa.Text(), nullable=False),
         sa.Column("created_by", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["project"], ["projects.name"], name="fk_drafts_project"),
@@ -111,6 +113,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_eval_results_project_answer_key", "eval_results", ["project", "answer_key"])
     op.create_table(
+        "eval_asks",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["project"], ["projects.name"], name="fk_eval_asks_project"),
+        sa.PrimaryKeyConstraint("project", "key", name="pk_eval_asks"),
+    )
+    op.create_table(
         "judge_calibrations",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("project", sa.Text(), nullable=False),
@@ -148,6 +159,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_gate_decisions_project_app_hash", "gate_decisions", ["project", "app", "hash"])
     op.create_table(
+        "review_rubrics",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("criteria", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["project"], ["projects.name"], name="fk_review_rubrics_project"),
+        sa.PrimaryKeyConstraint("project", "hash", name="pk_review_rubrics"),
+    )
+    op.create_table(
         "review_items",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("project", sa.Text(), nullable=False),
@@ -166,6 +185,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("project", "trace_id", name="uq_review_items_project_trace_id"),
     )
     op.create_index("ix_review_items_project_status_created_at", "review_items", ["project", "status", "created_at"])
+    op.create_index(
+        "ix_review_items_project_status_source_app", "review_items", ["project", "status", "source", "app"]
+    )
+    op.create_index("ix_review_items_project_created_at", "review_items", ["project", "created_at"])
     op.create_table(
         "review_answers",
         sa.Column("project", sa.Text(), nullable=False),
@@ -183,8 +206,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("releases", "terms")
     for name in (
-        *("review_answers", "review_items", "gate_decisions", "judge_calibrations", "eval_results", "eval_runs"),
-        *("drafts", "regressions", "dataset_versions", "examples"),
+        *("review_answers", "review_items", "review_rubrics"),
+        *("gate_decisions", "judge_calibrations", "eval_results", "eval_runs"),
+        *("eval_asks", "drafts", "regressions", "dataset_versions", "examples"),
     ):
         op.drop_table(name)

@@ -1,0 +1,220 @@
+"""Evaluation runs: started, watched, stopped; their results, scores and reports.
+
+A suite comes with the request, as a table `suites/NAME.toml` has it; what it is run on is named by words (see
+`evals/targets.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+from starlette.responses import Response
+
+from rondo.api.door import Asked, Door
+from rondo.errors import InvalidRequest
+from rondo.evals import store
+from rondo.evals.filtering import Wanted, matching, next_place, parse_place
+from rondo.evals.matrix import About, Matrix, Wish
+from rondo.evals.model import Run, Scored
+from rondo.evals.runs import Order, Runs, shown
+from rondo.evals.store import Place
+from rondo.evals.written import as_markdown
+from rondo.governance.model import Role
+from rondo.settings.project import goal_settings, suite_settings
+
+MOST_BYTES = 32_000_000
+"""Of scores in one request."""
+
+_LONGEST_WAIT_S = 10
+
+
+class NewRun(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`suite` is the suite's table. `against` is what is compared with, `null` for nothing.
+
+    `goals`, `guarded_slices` and `least_slice` are those of `rondo.toml`. `fresh` asks anew what has been answered.
+    """
+
+    app: str
+    name: str
+    suite: dict[str, Any]
+    targets: list[str] = field(default_factory=lambda: ["production"])
+    dataset: str | None = None
+    dataset_hash: str | None = None
+    against: str | None = None
+    goals: list[dict[str, Any]] = []
+    guarded_slices: list[str] = []
+    least_slice: int | None = None
+    fresh: bool = False
+
+
+class Resumption(Struct, forbid_unknown_fields=True):
+    """`budget_usd` is the new budget of the whole run, `again` asks once more what ended in an error."""
+
+    budget_usd: float | None = None
+    again: bool = False
+
+
+class OwnScore(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What the command line's own scorers say of one result, by the scorer's name."""
+
+    target: int
+    example: str
+    repeat: int
+    scores: dict[str, Scored]
+
+
+class OwnScores(Struct, forbid_unknown_fields=True):
+    """Scores of several results; with the `last` of them the run is finished."""
+
+    scores: list[OwnScore] = []
+    last: bool = False
+
+
+class Deciding(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`weights` by metric, those of the goals where there are none; `about` tells of models, by name."""
+
+    weights: dict[str, float] = {}
+    licences: list[str] = []
+    least_context_window: int | None = None
+    about: dict[str, About] = {}
+
+
+async def create(asked: Asked) -> dict[str, Any]:
+    """Begin an evaluation run of a suite on one or several targets."""
+    wanted = await asked.body(NewRun)
+    suite = suite_settings(wanted.suite, file=f"suites/{wanted.name[:64]}.toml")
+    order = Order(
+        app=wanted.app,
+        name=wanted.name,
+        suite=suite,
+        targets=wanted.targets,
+        dataset=wanted.dataset or suite.dataset,
+        dataset_hash=wanted.dataset_hash,
+        against=wanted.against,
+        goals=[goal.model_dump(mode="json") for goal in goal_settings(wanted.goals)],
+        guarded_slices=wanted.guarded_slices,
+        least_slice=wanted.least_slice,
+        fresh=wanted.fresh,
+    )
+    runs = _runs(asked)
+    return _shown(runs, await runs.create(asked.grant, order))
+
+
+async def list_runs(asked: Asked) -> dict[str, Any]:
+    """Runs, newest first, without their reports; `before` is the id of a run."""
+    limit, before = asked.query_number("limit", 20, most=200), asked.query("before")
+
+    def read(connection: Any) -> list[Run]:
+        last = None if before is None else store.get_run(connection, asked.project, before)
+        return store.list_runs(
+            connection, asked.project, app=asked.query("app"), name=asked.query("suite"), before=last, limit=limit
+        )
+
+    runs = _runs(asked)
+    return {"runs": [_shown(runs, run) for run in await asked.control.read(read)]}
+
+
+async def show(asked: Asked) -> dict[str, Any]:
+    """One run. With `wait` (seconds), it is answered once the run is further than `done` and `status` say."""
+    runs, run_id = _runs(asked), asked.path("id")
+    seconds = asked.query_number("wait", 0, least=0, most=_LONGEST_WAIT_S)
+    if not seconds:
+        return _shown(runs, await runs.get(asked.project, run_id))
+    done = asked.query_number("done", 0, least=0, most=2**31 - 1)
+    run = await runs.wait(
+        asked.project, run_id, done=done, status=asked.query("status") or "", timeout_s=float(seconds)
+    )
+    return _shown(runs, run)
+
+
+async def results(asked: Asked) -> dict[str, Any]:
+    """A page of results, each with its example: of one `target`, those that `failed`, of a `slice` (`tag=value`), with
+    a `scorer` that found fault, or of `must_pass` examples. `after` comes from the page before."""
+    runs, run_id = _runs(asked), asked.path("id")
+    limit = asked.query_number("limit", 100, most=1_000)
+    wanted = Wanted.parse({name: asked.query(name) for name in ("failed", "slice", "scorer", "must_pass")})
+    target = asked.query("target")
+    at = None if target is None else asked.query_number("target", 0, least=0, most=1_000)
+    after = asked.query("after")
+    rows, more = await matching(
+        runs, asked.project, run_id, wanted, target=at, after=parse_place(after) if after else None, limit=limit
+    )
+    return {"results": rows, "after": next_place(rows) if more else None}
+
+
+async def report(asked: Asked) -> Response | dict[str, Any]:
+    """The report of a finished run, as JSON or as Markdown (`format=markdown`)."""
+    run = await _runs(asked).get(asked.project, asked.path("id"))
+    if run.report is None:
+        raise InvalidRequest(
+            f"{run.id} is {run.status}, and has no report yet.", remedy="Wait until it is finished, or resume it."
+        )
+    if asked.query("format") == "markdown":
+        return Response(as_markdown(run), media_type="text/markdown; charset=utf-8")
+    return run.report
+
+
+async def decide(asked: Asked) -> Matrix:
+    """The decision matrix of a finished run: its targets ranked by weighted goals, and what speaks against each."""
+    sent = await asked.body(Deciding)
+    wrong = next((name for name, weight in sent.weights.items() if not 0 <= weight < math.inf), None)
+    if wrong is not None:
+        raise InvalidRequest("A weight is a number from 0 up.", param=f"weights.{wrong:.100}")
+    wish = Wish(weights=sent.weights, licences=sent.licences, least_context_window=sent.least_context_window)
+    return await _runs(asked).matrix(asked.project, asked.path("id"), wish, sent.about)
+
+
+async def cancel(asked: Asked) -> dict[str, Any]:
+    """Ask nothing more; results so far are kept."""
+    runs = _runs(asked)
+    return _shown(runs, await runs.cancel(asked.grant, asked.path("id")))
+
+
+async def pause(asked: Asked) -> dict[str, Any]:
+    """Ask nothing more for now."""
+    runs = _runs(asked)
+    return _shown(runs, await runs.pause(asked.grant, asked.path("id")))
+
+
+async def resume(asked: Asked) -> dict[str, Any]:
+    """Go on with a run that was paused, cancelled or has failed. What has been answered is not asked again."""
+    wanted, runs = await asked.body(Resumption), _runs(asked)
+    run = await runs.resume(asked.grant, asked.path("id"), budget_usd=wanted.budget_usd, again=wanted.again)
+    return _shown(runs, run)
+
+
+async def add_scores(asked: Asked) -> dict[str, Any]:
+    """Scores that the command line's own scorers gave, for a run that waits for them."""
+    data = await asked.body_of_at_most(MOST_BYTES)
+    try:
+        sent = msgspec.json.decode(data or b"{}", type=OwnScores)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"The scores cannot be read: {error}.", param="scores") from None
+    scores = {Place(each.target, each.example, each.repeat): each.scores for each in sent.scores}
+    runs = _runs(asked)
+    return _shown(runs, await runs.add_scores(asked.grant, asked.path("id"), scores, last=sent.last))
+
+
+def _runs(asked: Asked) -> Runs:
+    return asked.control.runs
+
+
+def _shown(runs: Runs, run: Run) -> dict[str, Any]:
+    return shown(run, runs.progress(run))
+
+
+DOORS = [
+    Door("POST", "/api/runs", Role.DEVELOPER, create),
+    Door("GET", "/api/runs", Role.VIEWER, list_runs),
+    Door("GET", "/api/runs/{id}", Role.VIEWER, show),
+    Door("GET", "/api/runs/{id}/results", Role.VIEWER, results),
+    Door("GET", "/api/runs/{id}/report", Role.VIEWER, report),
+    Door("POST", "/api/runs/{id}/scores", Role.DEVELOPER, add_scores),
+    Door("POST", "/api/runs/{id}/matrix", Role.VIEWER, decide),
+    Door("POST", "/api/runs/{id}/cancel", Role.DEVELOPER, cancel),
+    Door("POST", "/api/runs/{id}/pause", Role.DEVELOPER, pause),
+    Door("POST", "/api/runs/{id}/resume", Role.DEVELOPER, resume),
+]

@@ -1,0 +1,70 @@
+"""What `rondo eval` sends: the working tree as drafts, suites with the command line's options, files of examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rondo.cli.check import require_sound
+from rondo.cli.client import Api, segment
+from rondo.errors import InvalidRequest
+
+if TYPE_CHECKING:  # imported where they are used: commands start fast
+    from rondo.settings.evaluating import SuiteSettings
+
+
+class Varied(NamedTuple):
+    """What the working tree is tried with: models in the place of its route, prompt files in the place of its own."""
+
+    models: Sequence[str] = ()
+    prompts: Sequence[str] = ()
+
+
+async def drafted(api: Api, project: Path, varied: Varied) -> list[str]:
+    """Hashes of the drafts: the working tree, or each prompt with each model. Raises what is wrong with the folder."""
+    from rondo.releases.bundle import read_folder, to_zip
+
+    require_sound(project)
+    archive = to_zip(read_folder(project, more=varied.prompts))
+    hashes = []
+    prompts: Sequence[str | None] = varied.prompts or [None]
+    models: Sequence[str | None] = varied.models or [None]
+    for prompt in prompts:
+        for model in models:
+            told = await api.upload("/api/drafts", archive, prompt=prompt, route=model)
+            hashes.append(str(told["hash"]))
+    return hashes
+
+
+def chosen_suite(project: Path, name: str, **options: Any) -> SuiteSettings:
+    """The suite, with the options that were given over its own. Raises NotFound, SettingsError."""
+    from rondo.settings.project import suite_settings
+    from rondo.settings.suites import FOLDER, read
+
+    suite = read(project, name)
+    given = {option: value for option, value in options.items() if value}
+    if not given:
+        return suite
+    values = suite.model_dump(mode="python", exclude_none=True)
+    given["tags"] = {**suite.tags, **given.get("tags", {})}
+    return suite_settings({**values, **given}, file=f"{FOLDER}/{name}.toml")
+
+
+async def dataset_of(api: Api, project: Path, suite: SuiteSettings) -> tuple[str, str | None]:
+    """The dataset that a suite names, and its version's hash; a file is sent, and a new version if it changed."""
+    from rondo.releases.bundle import is_example_file
+
+    path = project / suite.dataset
+    if not is_example_file(suite.dataset):
+        return suite.dataset, None
+    if not path.is_file():
+        raise InvalidRequest(
+            f"There is no file {suite.dataset!r:.200} of examples.",
+            remedy="`dataset` of a suite is a file relative to rondo.toml, or a stored dataset.",
+            param="dataset",
+        )
+    name = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._") or "examples"
+    told = await api.upload_file(f"/api/datasets/{segment(name)}/versions", path, filename=path.name)
+    return name, str(told["version"]["hash"])

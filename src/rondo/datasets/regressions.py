@@ -1,0 +1,93 @@
+"""Calls that became tests: which release broke each, and which one answered it rightly again."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from sqlalchemy import Connection, desc, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rondo.catalog.schema import regressions as table
+from rondo.records import Call
+
+
+class Regression(Struct, frozen=True, kw_only=True):
+    """An example that a release got wrong in production. `fixed` is None until a release has passed it."""
+
+    example: str
+    app: str
+    dataset: str
+    trace_id: str | None
+    broke: int | None
+    broke_hash: str | None
+    fixed: int | None
+    fixed_hash: str | None
+    fixed_at: int | None
+    created_by: str
+    created_at: int
+
+
+def note_broken(
+    connection: Connection, project: str, example: str, dataset: str, call: Call, *, actor: str, at: int
+) -> bool:
+    """Remember that the call's release got this example wrong; whether that is new.
+
+    A call that no app answered has no release, and is not remembered.
+    """
+    if call.app is None:
+        return False
+    kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = {
+        "project": project,
+        "example": example,
+        "app": call.app,
+        "dataset": dataset,
+        "trace_id": call.trace_id,
+        "broke": call.release,
+        "broke_hash": call.release_hash,
+        "created_by": actor,
+        "created_at": at,
+    }
+    written = connection.execute(kind(table).values(row).on_conflict_do_nothing().returning(table.c.example))
+    return written.first() is not None
+
+
+def note_fixed(  # noqa: PLR0917 - who, what, by what: in the order one says it
+    connection: Connection, project: str, example: str, number: int, hash: str, at: int
+) -> bool:
+    """Remember that release `number` passed an example which another one broke; whether that is news.
+
+    The first release that passes is kept. One that has the hash of the release that broke it has fixed nothing: an
+    answer differs from one time to the next.
+    """
+    changed = connection.execute(
+        update(table)
+        .where(
+            table.c.project == project,
+            table.c.example == example,
+            table.c.fixed.is_(None),
+            table.c.broke_hash.is_distinct_from(hash),
+        )
+        .values(fixed=number, fixed_hash=hash, fixed_at=at)
+    )
+    return changed.rowcount == 1
+
+
+def list_regressions(
+    connection: Connection,
+    project: str,
+    *,
+    app: str | None = None,
+    dataset: str | None = None,
+    open_only: bool = False,
+    limit: int = 1_000,
+) -> list[Regression]:
+    """Newest first; `open_only`: those that no release has fixed."""
+    statement = select(table).where(table.c.project == project)
+    if app is not None:
+        statement = statement.where(table.c.app == app)
+    if dataset is not None:
+        statement = statement.where(table.c.dataset == dataset)
+    if open_only:
+        statement = statement.where(table.c.fixed.is_(None))
+    rows = connection.execute(statement.order_by(desc(table.c.created_at), table.c.example).limit(limit))
+    return [Regression(**{name: row._mapping[name] for name in Regression.__struct_fields__}) for row in rows]

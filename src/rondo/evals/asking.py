@@ -1,0 +1,267 @@
+"""Asking for one run: each question to a release or a model goes through the gateway's own pipeline, once.
+
+What is busy is asked again later, a little slower. Where the run's budget has no room beside what is under way, it is
+asked again when that has ended; where there is none even so, OutOfBudget ends the run. What an earlier life of the
+run was told, and could not keep, is found in the records, so that nothing is paid twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import structs
+
+from rondo.errors import BudgetExceeded, PriceUnknown, RondoError, Unauthorized, UpstreamCut, UpstreamTimeout
+from rondo.evals.answers import answer_of, embedding_answer
+from rondo.evals.model import Answer, Run
+from rondo.evals.requests import ask_key
+from rondo.evals.targets import Subject
+from rondo.gateway.evaluated import Evaluated, RunBudget
+from rondo.gateway.pace import Pace, may_go_well
+from rondo.gateway.pipeline import Answered
+from rondo.governance.model import Grant
+from rondo.limits.model import to_nano
+from rondo.providers.base import Path
+from rondo.records import Chunk
+
+RUN, KEY, CASE = "eval_run", "eval_key", "eval_case"
+"""Tags of an evaluation's records."""
+
+_MOST_TRIES = 8
+_encode = msgspec.json.Encoder().encode
+
+
+class Evaluate(Protocol):
+    """The gateway's opening for evaluations; see `gateway/endpoint.py`."""
+
+    async def __call__(
+        self,
+        grant: Grant,
+        path: Path,
+        body: bytes,
+        evaluated: Evaluated,
+        tags: dict[str, str],
+        *,
+        context: Sequence[Chunk] | None = None,
+    ) -> Answered: ...
+
+
+class OutOfBudget(BudgetExceeded):
+    """Nothing more can be asked."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, retry_after=0)
+
+
+class Halted(BaseException):
+    """The run has been told to stop; what was to be asked has not been. No Exception, so that no scorer makes a score
+    of it."""
+
+
+class Asking:
+    """Everything that one run asks."""
+
+    def __init__(
+        self,
+        run: Run,
+        evaluate: Evaluate,
+        grant_of: Callable[[], Grant | None],
+        *,
+        timeout_s: float,
+        recovered: Mapping[str, Answer],
+    ) -> None:
+        self.pace = Pace(run.max_concurrency)
+        self.spent_usd = run.spent_usd
+        self.refused: str | None = None
+        """Why nothing more can be asked, once that is so."""
+        self._run = run
+        self._evaluate = evaluate
+        self._grant_of = grant_of
+        self._timeout_s = timeout_s
+        self._recovered = recovered
+        self._budget = _budget_of(run)
+        self._alone = asyncio.Lock()
+        self._is_tight = False
+        self._busy = 0
+        self._changed = asyncio.Event()
+
+    async def ask(
+        self,
+        subject: Subject,
+        path: Path,
+        body: dict[str, Any],
+        *,
+        key: str,
+        case: str,
+        context: Sequence[Chunk] | None = None,
+    ) -> Answer:
+        """What the subject says. Raises RondoError, OutOfBudget, Halted."""
+        known = self._recovered.get(key)
+        if known is not None:
+            return known
+        evaluated = Evaluated(subject.served, self._budget)
+        encoded = _encode(body)
+        tags = {RUN: self._run.id, KEY: key, CASE: case}
+        tries = 0
+        while await self.pace.enter():
+            tries += 1
+            try:
+                return await self._once(path, encoded, evaluated, tags, context)
+            except RondoError as error:
+                if tries >= _MOST_TRIES or not may_go_well(error):
+                    raise
+                self.pace.sent_back(tries, error.retry_after)
+            finally:
+                self.pace.leave()
+        raise Halted
+
+    async def _once(
+        self,
+        path: Path,
+        body: bytes,
+        evaluated: Evaluated,
+        tags: dict[str, str],
+        context: Sequence[Chunk] | None,
+    ) -> Answer:
+        self._check_budget()
+        while True:
+            async with self._room():
+                grant = self._grant_of()
+                if grant is None:
+                    raise Unauthorized(
+                        "The key that started this run has been revoked.", remedy="Start a run with another key."
+                    )
+                try:
+                    async with asyncio.timeout(self._timeout_s):
+                        answered = await self._evaluate(grant, path, body, evaluated, tags, context=context)
+                except TimeoutError:
+                    raise UpstreamTimeout(
+                        f"There was no answer within {self._timeout_s:g} s.", remedy="`timeout_s` of the suite sets it."
+                    ) from None
+                except PriceUnknown as error:
+                    raise self._refuse(str(error)) from None
+                except BudgetExceeded as error:
+                    if self._busy == 1:
+                        raise self._refuse(str(error)) from None
+                    self._is_tight = True
+                    continue
+                self.pace.went_well()
+                return self._counted(answered, path)
+
+    @asynccontextmanager
+    async def _room(self) -> AsyncIterator[None]:
+        """Where the budget is tight, one request at a time, once those under way have ended."""
+        if not self._is_tight:
+            with self._under_way():
+                yield
+            return
+        async with self._alone:
+            while self._busy:
+                changed = self._changed
+                await changed.wait()
+            with self._under_way():
+                yield
+
+    @contextmanager
+    def _under_way(self) -> Iterator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            told, self._changed = self._changed, asyncio.Event()
+            told.set()
+
+    def _counted(self, answered: Answered, path: Path) -> Answer:
+        call = answered.call
+        self.spent_usd += call.charged_usd if call.charged_usd is not None else call.cost_usd or 0.0
+        try:
+            return (embedding_answer if path == "/embeddings" else answer_of)(answered.body, call)
+        except msgspec.DecodeError as error:
+            raise UpstreamCut(f"The answer cannot be read: {error}.") from None
+
+    def _check_budget(self) -> None:
+        budget = self._run.budget_usd
+        if budget is not None and self.spent_usd >= budget:
+            raise self._refuse(f"The budget of ${budget:g} has been spent.")
+
+    def _refuse(self, reason: str) -> OutOfBudget:
+        self.refused = self.refused or reason
+        self.pace.halt()
+        return OutOfBudget(reason)
+
+
+class CaseInHand:
+    """The case that is being scored: what its judges ask is told apart by how often they ask it."""
+
+    __slots__ = ("asked", "example", "repeat")
+
+    def __init__(self, example: str, repeat: int) -> None:
+        self.example = example
+        self.repeat = repeat
+        self.asked: Counter[str] = Counter()
+
+
+_in_hand: ContextVar[CaseInHand | None] = ContextVar("rondo_case_in_hand", default=None)
+
+
+def take_in_hand(example: str, repeat: int) -> None:
+    """From here on, in this task, whatever is asked of models is for this case, and for a scorer of its own."""
+    _in_hand.set(CaseInHand(example, repeat))
+
+
+class ModelAsks:
+    """What judges and played users ask of models (`AskModel`), once for each case however often a run is begun."""
+
+    def __init__(
+        self,
+        asking: Asking,
+        find: Callable[[str], Awaitable[Answer | None]],
+        model: Callable[[str], Awaitable[Subject]],
+    ) -> None:
+        """`find` looks among what was said before, by key; `model` gives a model by its name."""
+        self._asking = asking
+        self._find = find
+        self._model = model
+        self._under_way: dict[str, asyncio.Task[Answer]] = {}
+        self.to_keep: dict[str, Answer] = {}
+        """What was said, and has not been stored yet."""
+
+    async def __call__(self, model: str, request: Mapping[str, Any], *, path: str = "/chat/completions") -> Answer:
+        """Raises RondoError, OutOfBudget, Halted."""
+        subject = await self._model(model)
+        case = _in_hand.get() or CaseInHand("", 0)
+        once = ask_key(subject.identity, path, request, case.repeat, 0)
+        nth = case.asked[once]
+        case.asked[once] += 1
+        key = once if nth == 0 else ask_key(subject.identity, path, request, case.repeat, nth)
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._say(subject, path, request, key, case.example))
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        # Shielded: one who waits for the same answer may leave while the other still wants it.
+        return await asyncio.shield(task)
+
+    async def _say(self, subject: Subject, path: str, request: Mapping[str, Any], key: str, case: str) -> Answer:
+        known = self.to_keep.get(key) or await self._find(key)
+        if known is not None:
+            return structs.replace(known, cached=True)
+        body = {**request, "model": subject.target.label}
+        where: Path = "/embeddings" if path == "/embeddings" else "/chat/completions"
+        answer = await self._asking.ask(subject, where, body, key=key, case=case)
+        self.to_keep[key] = answer
+        return answer
+
+
+def _budget_of(run: Run) -> RunBudget | None:
+    """What is left of the run's budget, for this life of it."""
+    if run.budget_usd is None:
+        return None
+    left = max(0.0, run.budget_usd - run.spent_usd)
+    return RunBudget(run.project, f"{run.id}.{run.started_at or 0}.{run.done}.{to_nano(run.spent_usd)}", to_nano(left))

@@ -1,0 +1,226 @@
+"""Runs an evaluation from whatever state it is in to its end: ask and score, wait for the command line's own scores,
+report.
+
+Every step can be cut off anywhere and done again: the catalog says what is there, the records what was said besides. A
+fault of the machine (a full disk, a database that is away) is waited out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import structs
+
+from rondo import clock
+from rondo.catalog.engine import Catalog
+from rondo.datasets import regressions
+from rondo.errors import RondoError, Unavailable
+from rondo.evals import store
+from rondo.evals.asking import Asking, Evaluate, ModelAsks
+from rondo.evals.cases import Cases
+from rondo.evals.evaluating import Evaluating, Progress
+from rondo.evals.model import Answer, Run, RunStatus
+from rondo.evals.recovered import Recorded
+from rondo.evals.suites import judges_of, scorers_of, settings_of
+from rondo.evals.targets import Subject, Subjects
+from rondo.governance.model import Grant
+
+_LONGEST_WAIT_S = 60.0
+_LOOK_EVERY_S = 1.0
+_RUNNING: tuple[RunStatus, ...] = ("queued", "running")
+
+GrantOf = Callable[[str, str], Grant | None]
+"""The live grant of a project's key, by its id; None once it has been revoked."""
+
+_log = logging.getLogger("rondo.evals")
+
+
+class Runner:
+    """All runs of one process."""
+
+    def __init__(
+        self, catalog: Catalog, evaluate: Evaluate, grant_of: GrantOf, subjects: Subjects, recorded: Recorded
+    ) -> None:
+        self._catalog = catalog
+        self._evaluate = evaluate
+        self._grant_of = grant_of
+        self._subjects = subjects
+        self._recorded = recorded
+        self._under_way: dict[str, Evaluating] = {}
+
+    async def run(self, run_id: str) -> None:
+        """Until the run has ended, is paused, or waits for scores."""
+        tries = 0
+        while True:
+            try:
+                return await self._run(run_id)
+            except (Unavailable, OSError) as error:
+                tries += 1
+                wait = min(_LONGEST_WAIT_S, 2.0 ** min(tries, 8) / 2)
+                _log.warning("%s waits %.0f s: %s", run_id, wait, error)
+                await asyncio.sleep(wait)
+            except RondoError as error:
+                return await self.end(run_id, "failed", str(error))
+            except Exception:
+                _log.exception("%s has failed", run_id)
+                return await self.end(
+                    run_id, "failed", "Something went wrong inside Rondo; the server's log says what."
+                )
+
+    def halt(self, run_id: str) -> None:
+        """Ask no more. (The catalog knows already; this is quicker.)"""
+        evaluating = self._under_way.get(run_id)
+        if evaluating is not None:
+            evaluating.halt()
+
+    def progress(self, run_id: str) -> Progress | None:
+        """How far a run under way is; None for any other."""
+        evaluating = self._under_way.get(run_id)
+        return None if evaluating is None else evaluating.progress
+
+    async def changed(self, run_id: str, timeout_s: float) -> None:
+        """Wait until a run under way has new results, or for this long."""
+        evaluating = self._under_way.get(run_id)
+        waiting = _LOOK_EVERY_S / 4 if evaluating is None else timeout_s
+        event = asyncio.Event() if evaluating is None else evaluating.changed
+        try:
+            async with asyncio.timeout(min(waiting, timeout_s)):
+                await event.wait()
+        except TimeoutError:
+            pass
+
+    async def finish(self, run_id: str) -> None:
+        """Make the report, and end the run; it has all its scores."""
+        run = await asyncio.to_thread(self._find, run_id)
+        if run is None or run.has_ended:
+            return
+        from rondo.evals import report  # brings NumPy
+
+        made, passed = await asyncio.to_thread(report.build, self._catalog, run)
+        await asyncio.to_thread(self._finish, run, report.to_builtins(made), passed)
+
+    async def end(self, run_id: str, status: RunStatus, reason: str | None = None) -> None:
+        """Stop a run that has not ended."""
+        values = {"status": status, "stop_reason": reason, "ended_at": None if status == "paused" else clock.now_us()}
+        await self._update(run_id, _RUNNING, **values)
+
+    async def _run(self, run_id: str) -> None:
+        run = await asyncio.to_thread(self._find, run_id)
+        if run is None or run.status not in _RUNNING:
+            return
+        recovered = await self._recorded.answers(run)
+        run = await self._begin(run, recovered)
+        evaluating = await self._evaluating(run, recovered)
+        self._under_way[run_id] = evaluating
+        watching = asyncio.create_task(self._watch(run_id, evaluating))
+        try:
+            await evaluating.run()
+        finally:
+            del self._under_way[run_id]
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        await self._after(run, evaluating)
+
+    async def _begin(self, run: Run, recovered: dict[str, Answer]) -> Run:
+        """What was said and not stored has been paid for all the same."""
+        spent = run.spent_usd + sum(answer.cost_usd or 0.0 for answer in recovered.values())
+        values = {"status": "running", "started_at": run.started_at or clock.now_us(), "stop_reason": None}
+        await self._update(run.id, _RUNNING, **values)
+        return structs.replace(run, spent_usd=spent, **values)
+
+    async def _evaluating(self, run: Run, recovered: dict[str, Answer]) -> Evaluating:
+        """Raises RondoError where the run cannot be run at all."""
+        suite = settings_of(run)
+        subjects = [await asyncio.to_thread(self._subjects.subject, run.project, target) for target in run.targets]
+        models: dict[str, Subject] = {}
+
+        async def model(name: str) -> Subject:
+            if name not in models:
+                models[name] = await asyncio.to_thread(self._subjects.model, run.project, name, subjects[0])
+            return models[name]
+
+        async def find(key: str) -> Answer | None:
+            return await asyncio.to_thread(self._said, run.project, key)
+
+        user = None if suite.user is None else await model(suite.user.model)
+        asking = Asking(
+            run,
+            self._evaluate,
+            lambda: self._grant_of(run.project, run.key_id),
+            timeout_s=suite.timeout_s,
+            recovered=recovered,
+        )
+        asks = ModelAsks(asking, find, model)
+        cases = Cases(self._catalog, run, suite, subjects, user)
+        total = await asyncio.to_thread(cases.begin)
+        run = structs.replace(run, total=total)
+        await self._update(run.id, _RUNNING, total=total)
+        return Evaluating(
+            self._catalog,
+            run,
+            suite,
+            subjects=subjects,
+            cases=cases,
+            asking=asking,
+            asks=asks,
+            scorers=scorers_of(suite, judges_of(run), asks, name=run.name),
+        )
+
+    async def _after(self, run: Run, evaluating: Evaluating) -> None:
+        if evaluating.refused is not None:
+            return await self.end(run.id, "paused", evaluating.refused)
+        if evaluating.progress.done < evaluating.progress.total:
+            return None  # halted: whoever did it has said why
+        if run.own_scorers:
+            await self._update(run.id, _RUNNING, status="awaiting_scores")
+            return None
+        return await self.finish(run.id)
+
+    async def _watch(self, run_id: str, evaluating: Evaluating) -> None:
+        """Now and then: look whether the run has been stopped in another way."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                run = await asyncio.to_thread(self._find, run_id)
+            except RondoError:
+                continue
+            if run is None or run.status not in _RUNNING:
+                evaluating.halt()
+
+    def _finish(self, run: Run, made: dict[str, Any], passed: list[list[str]]) -> None:
+        """The last change of a run: its report and its end, with what it shows of regressions. `passed` are the
+        must-pass examples that each target passed."""
+        now = clock.now_us()
+        with self._catalog.begin() as connection:
+            ended = store.update_run(
+                connection,
+                run.id,
+                (*_RUNNING, "awaiting_scores"),
+                status="finished",
+                ended_at=now,
+                report=made,
+            )
+            if not ended:
+                return
+            for at, target in enumerate(run.targets):
+                if target.number is not None and target.hash is not None:
+                    for example in passed[at]:
+                        regressions.note_fixed(connection, run.project, example, target.number, target.hash, now)
+
+    def _find(self, run_id: str) -> Run | None:
+        with self._catalog.read() as connection:
+            return store.find_run(connection, run_id)
+
+    def _said(self, project: str, key: str) -> Answer | None:
+        with self._catalog.read() as connection:
+            return store.said(connection, project, key)
+
+    async def _update(self, run_id: str, statuses: tuple[RunStatus, ...], **values: Any) -> None:
+        def update() -> None:
+            with self._catalog.begin() as connection:
+                store.update_run(connection, run_id, statuses, **values)
+
+        await asyncio.to_thread(update)

@@ -1,0 +1,357 @@
+"""The verbs of evaluation runs: create, show, pause, resume, cancel, own scores; and what begins with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from rondo import clock
+from rondo.catalog.engine import Catalog
+from rondo.catalog.text import check_name
+from rondo.datasets import store as datasets
+from rondo.datasets.model import Example
+from rondo.errors import Conflict, InvalidRequest
+from rondo.evals import store, written
+from rondo.evals.cases import chosen
+from rondo.evals.evaluating import Progress
+from rondo.evals.judges.model import Judge
+from rondo.evals.matrix import About, Matrix, Wish, decide, facts_of
+from rondo.evals.model import Result, Run, RunStatus, Scored, Target
+from rondo.evals.runner import Runner
+from rondo.evals.scorers.registry import own_settings
+from rondo.evals.store import Place
+from rondo.evals.suites import kept, scorers_of, suite_hash
+from rondo.evals.targets import Subjects
+from rondo.governance import audit
+from rondo.governance.admit import may_call
+from rondo.governance.model import Grant
+from rondo.jobs.durable import Jobs
+from rondo.settings.evaluating import SuiteSettings
+
+MOST_TARGETS = 20
+MOST_SCORES = 2_000
+_KIND = "eval"
+_AT_ONCE = 4
+_RUNNING: tuple[RunStatus, ...] = ("queued", "running")
+
+_log = logging.getLogger("rondo.evals")
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """What is to be run. `targets` and `against` are words as `targets.py` has them; `dataset` is `name` or `name@3`,
+    or, with `dataset_hash`, a name. `against` None compares with nothing."""
+
+    app: str
+    name: str
+    suite: SuiteSettings
+    targets: list[str]
+    dataset: str
+    dataset_hash: str | None = None
+    against: str | None = None
+    goals: list[dict[str, Any]] = []
+    guarded_slices: list[str] = []
+    least_slice: int | None = None
+    fresh: bool = False
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A result beside its example, for people and for scorers of their own."""
+
+    result: Result
+    example: Example
+
+
+class Runs:
+    """Evaluation runs, as the doors see them. Of all processes on a data folder, one has them."""
+
+    def __init__(self, catalog: Catalog, jobs: Jobs, runner: Runner, subjects: Subjects) -> None:
+        self._catalog = catalog
+        self._jobs = jobs
+        self._runner = runner
+        self._subjects = subjects
+        jobs.define(_KIND, runner.run, at_once=_AT_ONCE)
+
+    async def resume_all(self) -> None:
+        """Go on with the runs that an earlier process left. Costs nothing where there were never any."""
+        try:
+            for run_id in await asyncio.to_thread(self._left):
+                _log.info("going on with %s", run_id)
+                await self._jobs.submit(_KIND, run_id)
+        except Exception:
+            _log.exception("evaluation runs of an earlier start wait for the next one")
+
+    async def create(self, grant: Grant, order: Order) -> Run:
+        """Begin a run. Raises NotFound, InvalidRequest, SettingsError, Forbidden, and Unavailable where no jobs run."""
+        may_call(grant, order.app)
+        run = await asyncio.to_thread(self._create, grant, order)
+        await self._submit(run.id)
+        return run
+
+    async def get(self, project: str, run_id: str) -> Run:
+        """Raises NotFound."""
+        return await asyncio.to_thread(self._get, project, run_id)
+
+    async def wait(self, project: str, run_id: str, *, done: int, status: str, timeout_s: float) -> Run:
+        """The run, as soon as it is no longer as the caller knows it, or after this long. Raises NotFound."""
+        until = clock.monotonic() + timeout_s
+        while True:
+            run = await self.get(project, run_id)
+            left = until - clock.monotonic()
+            if run.done != done or run.status != status or run.has_ended or left <= 0:
+                return run
+            await self._runner.changed(run_id, left)
+
+    def progress(self, run: Run) -> Progress:
+        """How far the run is."""
+        known = self._runner.progress(run.id) if not run.has_ended else None
+        return known or Progress(
+            done=run.done, total=run.total, failed=run.failed, spent_usd=run.spent_usd, rate=None, eta_s=None
+        )
+
+    async def pause(self, grant: Grant, run_id: str, reason: str | None = None) -> Run:
+        """Ask nothing more for now. What has been sent comes in, and is kept. Raises NotFound, Conflict."""
+        return await self._stop(grant, run_id, "paused", reason or f"paused by {grant.name}")
+
+    async def cancel(self, grant: Grant, run_id: str) -> Run:
+        """Ask nothing more, for good; results so far are kept. Raises NotFound, Conflict."""
+        return await self._stop(grant, run_id, "cancelled", f"cancelled by {grant.name}")
+
+    async def resume(self, grant: Grant, run_id: str, *, budget_usd: float | None = None, again: bool = False) -> Run:
+        """Go on with a paused run, or with a failed or cancelled one; `budget_usd` is the new budget of the whole run,
+        `again` asks once more what ended in an error. Raises NotFound, Conflict."""
+        run = await asyncio.to_thread(self._resume, grant, run_id, budget_usd, again)
+        await self._submit(run_id)
+        return run
+
+    async def add_scores(
+        self, grant: Grant, run_id: str, scores: Mapping[Place, Mapping[str, Scored]], *, last: bool
+    ) -> Run:
+        """Scores that the command line's own scorers gave; with the `last` of them the run is finished.
+
+        Raises NotFound, InvalidRequest, Conflict.
+        """
+        run = await asyncio.to_thread(self._add_scores, grant, run_id, scores, last)
+        if last and not run.has_ended:
+            await self._runner.finish(run_id)
+        return await self.get(grant.project, run_id)
+
+    async def rows(
+        self, project: str, run_id: str, *, target: int | None, after: Place | None, limit: int
+    ) -> list[Row]:
+        """A page of results with their examples. Raises NotFound."""
+        return await asyncio.to_thread(self._rows, project, run_id, target, after, limit)
+
+    async def rows_of(self, project: str, run_id: str, examples: Sequence[str]) -> list[Row]:
+        """The results of these examples, of all targets. Raises NotFound."""
+
+        def read() -> list[Row]:
+            with self._catalog.read() as connection:
+                run = store.get_run(connection, project, run_id)
+                found = store.results_of(connection, project, run_id, examples, len(run.targets))
+                known = {each.id: each for each in _examples(connection, project, {r.example for r in found})}
+                return [Row(result=result, example=known[result.example]) for result in found]
+
+        return await asyncio.to_thread(read)
+
+    async def matrix(self, project: str, run_id: str, wish: Wish, about: Mapping[str, About]) -> Matrix:
+        """The run's targets, ranked. Without weights, the goals' own count. Raises NotFound, Conflict."""
+        return await asyncio.to_thread(self._matrix, project, run_id, wish, about)
+
+    async def _submit(self, run_id: str) -> None:
+        try:
+            await self._jobs.submit(_KIND, run_id)
+        except Exception:
+            await self._runner.end(run_id, "failed", "The run could not be started.")
+            raise
+
+    async def _stop(self, grant: Grant, run_id: str, status: RunStatus, reason: str) -> Run:
+        def stop() -> Run:
+            with self._catalog.begin() as connection:
+                run = store.get_run(connection, grant.project, run_id)
+                if run.has_ended or (run.status == "paused" and status == "paused"):
+                    raise Conflict(f"{run_id} is {run.status}.", remedy="There is nothing to stop.")
+                ended = None if status == "paused" else clock.now_us()
+                store.update_run(connection, run_id, (run.status,), status=status, stop_reason=reason, ended_at=ended)
+                audit.record(connection, grant.project, grant.name, f"run.{_VERBS[status]}", f"run:{run_id}", {})
+                return store.get_run(connection, grant.project, run_id)
+
+        run = await asyncio.to_thread(stop)
+        self._runner.halt(run_id)
+        return run
+
+    def _create(self, grant: Grant, order: Order) -> Run:
+        check_name(order.app, param="app")
+        check_name(order.name, param="name")
+        targets, baseline = self._targets(grant.project, order)
+        if any(target.hash is None for target in targets):
+            may_call(grant, None)
+        judges = self._judges(grant.project, targets)
+        scorers_of(order.suite, judges, None, name=order.name)  # what is wrong with them is told now
+        own = [each.name or each.kind for each in own_settings(order.suite.scorers, file=f"suites/{order.name}.toml")]
+        with self._catalog.begin() as connection:
+            dataset, hash_ = _dataset(connection, grant.project, order)
+            run = Run(
+                id=f"run_{secrets.token_hex(8)}",
+                project=grant.project,
+                app=order.app,
+                name=order.name,
+                suite=kept(
+                    order.suite,
+                    judges,
+                    goals=order.goals,
+                    guarded_slices=order.guarded_slices,
+                    least_slice=order.least_slice,
+                    fresh=order.fresh,
+                ),
+                suite_hash=suite_hash(order.suite, judges),
+                dataset=dataset,
+                dataset_hash=hash_,
+                targets=targets,
+                baseline=baseline,
+                status="queued",
+                created_by=grant.name,
+                created_at=clock.now_us(),
+                key_id=grant.key_id,
+                max_concurrency=order.suite.max_concurrency,
+                budget_usd=order.suite.budget_usd,
+                own_scorers=own,
+            )
+            examples = len(chosen(connection, run, order.suite))
+            if not examples:
+                raise InvalidRequest(
+                    "No example of the dataset is asked for by this suite.",
+                    remedy="Check `split` and `tags`, and that the dataset is not empty.",
+                    param="dataset",
+                )
+            run = structs.replace(run, total=examples * order.suite.repeats * len(targets))
+            store.insert_run(connection, run)
+            details = {"app": run.app, "suite": run.name, "targets": [target.label for target in targets]}
+            audit.record(connection, grant.project, grant.name, "run.create", f"run:{run.id}", details)
+            return run
+
+    def _targets(self, project: str, order: Order) -> tuple[list[Target], int | None]:
+        """The targets, the baseline among them, and its place. A baseline that is the only target compares nothing."""
+        if not 1 <= len(order.targets) <= MOST_TARGETS:
+            raise InvalidRequest(f"Name 1 to {MOST_TARGETS} targets, not {len(order.targets)}.", param="targets")
+        found = [self._subjects.resolve(project, order.app, word) for word in dict.fromkeys(order.targets)]
+        if order.against is None:
+            return found, None
+        against = self._subjects.resolve(project, order.app, order.against)
+        same = next((at for at, target in enumerate(found) if _is_same(target, against)), None)
+        if same is None:
+            return [*found, against], len(found)
+        return found, same if len(found) > 1 else None
+
+    def _judges(self, project: str, targets: Sequence[Target]) -> dict[str, Judge]:
+        """Those of the first target that has any: of what is being evaluated, before what it is compared with."""
+        for target in targets:
+            if target.hash is not None and (judges := self._subjects.subject(project, target).judges):
+                return judges
+        return {}
+
+    def _matrix(self, project: str, run_id: str, wish: Wish, about: Mapping[str, About]) -> Matrix:
+        run = self._get(project, run_id)
+        if run.report is None:
+            raise Conflict(f"{run.id} is {run.status}, and has no report yet.", remedy="Wait until it is finished.")
+        served = [self._subjects.subject(project, target).served for target in run.targets]
+        models = [each if isinstance(each, tuple) else each.route for each in served]
+        if not wish.weights:
+            weights = {goal["metric"]: goal.get("weight", 1.0) for goal in run.suite.get("goals", ())}
+            wish = structs.replace(wish, weights=weights)
+        return decide(written.read(run.report), wish, [facts_of(each, about) for each in models])
+
+    def _resume(self, grant: Grant, run_id: str, budget_usd: float | None, again: bool) -> Run:
+        if budget_usd is not None and not 0 < budget_usd < inf:
+            raise InvalidRequest("`budget_usd` must be more than 0.", param="budget_usd")
+        with self._catalog.begin() as connection:
+            run = store.get_run(connection, grant.project, run_id)
+            if run.status not in ("paused", "failed", "cancelled") and not (again and run.status == "finished"):
+                raise Conflict(f"{run_id} is {run.status}.", remedy="There is nothing to go on with.")
+            values: dict[str, Any] = {"status": "queued", "stop_reason": None, "ended_at": None, "report": None}
+            if budget_usd is not None:
+                values["budget_usd"] = budget_usd
+            if again:
+                failed = store.delete_failed(connection, grant.project, run_id)
+                values |= {"done": run.done - failed, "failed": 0}
+            store.update_run(connection, run_id, (run.status,), **values)
+            audit.record(connection, grant.project, grant.name, "run.resume", f"run:{run_id}", {})
+            return store.get_run(connection, grant.project, run_id)
+
+    def _add_scores(self, grant: Grant, run_id: str, scores: Mapping[Place, Mapping[str, Scored]], last: bool) -> Run:
+        if len(scores) > MOST_SCORES:
+            raise InvalidRequest(f"Send at most {MOST_SCORES:,} results at a time.", param="scores")
+        with self._catalog.begin() as connection:
+            run = store.get_run(connection, grant.project, run_id)
+            if run.status != "awaiting_scores":
+                raise Conflict(f"{run_id} is {run.status}, and waits for no scores.")
+            unknown = {name for each in scores.values() for name in each} - set(run.own_scorers)
+            if unknown:
+                raise InvalidRequest(f"The suite has no scorer {min(unknown)!r:.80} of its own.", param="scores")
+            found = store.add_scores(connection, grant.project, run_id, scores)
+            if found != len(scores):
+                raise InvalidRequest(f"{len(scores) - found:,} of the results are not in {run_id}.", param="scores")
+        if last:
+            with self._catalog.read() as connection:
+                missing = sum(_lacks(result, run) for result in store.every_result(connection, run.project, run_id))
+            if missing:
+                raise Conflict(
+                    f"{missing:,} results of {run_id} still lack scores.", remedy="Send them, and the last again."
+                )
+        return run
+
+    def _rows(self, project: str, run_id: str, target: int | None, after: Place | None, limit: int) -> list[Row]:
+        with self._catalog.read() as connection:
+            store.get_run(connection, project, run_id)
+            found = store.results(connection, project, run_id, target=target, after=after, limit=limit)
+            examples = {each.id: each for each in _examples(connection, project, {each.example for each in found})}
+        return [Row(result=result, example=examples[result.example]) for result in found]
+
+    def _get(self, project: str, run_id: str) -> Run:
+        with self._catalog.read() as connection:
+            return store.get_run(connection, project, run_id)
+
+    def _left(self) -> list[str]:
+        with self._catalog.read() as connection:
+            return store.unfinished(connection)
+
+
+_VERBS: dict[RunStatus, str] = {"paused": "pause", "cancelled": "cancel"}
+
+
+def _examples(connection: Any, project: str, ids: set[str]) -> list[Example]:
+    return list(datasets.read_examples(connection, project, [(id_, None) for id_ in sorted(ids)]))
+
+
+def _dataset(connection: Any, project: str, order: Order) -> tuple[str, str]:
+    """Name and hash of the dataset's version. Raises NotFound, InvalidRequest."""
+    name, at, number = order.dataset.partition("@")
+    wanted: int | str | None = order.dataset_hash
+    if at:
+        if not number.isascii() or not number.isdigit():
+            raise InvalidRequest(
+                f"{order.dataset!r:.100} names no version.", remedy="Write name@3, or only the name.", param="dataset"
+            )
+        wanted = int(number)
+    version = datasets.get_version(connection, project, name, wanted)
+    return name, version.hash
+
+
+def _is_same(one: Target, other: Target) -> bool:
+    return one.hash == other.hash if one.hash is not None else one.model is not None and one.model == other.model
+
+
+def _lacks(result: Result, run: Run) -> bool:
+    return result.answer is not None and any(name not in result.scores for name in run.own_scorers)
+
+
+def shown(run: Run, progress: Progress) -> dict[str, Any]:
+    """A run as the API has it."""
+    values: dict[str, Any] = msgspec.to_builtins(run)
+    return {**values, "progress": msgspec.to_builtins(progress)}

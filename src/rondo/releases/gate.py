@@ -1,0 +1,355 @@
+"""The gate: from terms and evidence to PASS, FAIL or INCONCLUSIVE, with a sentence for each thing that was looked at.
+Pure.
+
+A release passes where, for every suite of `[gate]`, a finished run on its own hash shows that
+
+    its goals are met                      the interval lies within the goal's bound and margin
+    nothing guarded has become worse       significantly, against the stable release, on the same examples, corrected
+                                           over all goals and guarded slices (Holm); a goal that names its margin
+                                           forgives less than that
+    every must-pass example passed
+    few examples went unanswered           `most_errors`
+    its judges are its own, and agree with people
+
+Evidence that is missing, stale or too thin makes it INCONCLUSIVE, which keeps the gate shut as FAIL does: it says what
+to run. A goal that only production can measure does not count here. That nothing has become significantly worse is not
+that nothing has become worse: each comparison says the smallest change that it could have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rondo.evals.evidence import MetricReport, SliceReport, TargetReport
+from rondo.evals.statistics.standing import standing
+from rondo.evals.written import amount, compared, difference, estimated
+from rondo.releases.gate_model import Candidate, Check, Decision, Evidence, GoalTerms, RunFacts, Terms, Verdict
+from rondo.releases.gate_terms import changes
+
+LIVE_ONLY = frozenset(("calls.count", "cost.total_usd", "cost.unknown_count", "handed_over.known_count")) | frozenset(
+    ("feedback.positive_rate", "feedback.count")
+)
+"""Metrics of `goal_metrics.sql` that only calls of users can give."""
+
+OF_PEOPLE = "human."
+"""What reviewers say of live calls: metrics that begin so."""
+
+
+def decide(candidate: Candidate, terms: Terms, evidence: Evidence) -> Decision:
+    """Whether the candidate may take traffic."""
+    checks = list(_checks(candidate, terms, evidence))
+    verdict: Verdict = "pass"
+    if any(check.verdict == "fail" for check in checks):
+        verdict = "fail"
+    elif any(check.verdict == "inconclusive" for check in checks):
+        verdict = "inconclusive"
+    gate = terms.gate
+    return Decision(
+        app=candidate.app,
+        release=candidate.release,
+        stable=candidate.stable,
+        declared=gate is not None,
+        verdict=verdict,
+        sentence=_summary(verdict, checks) if gate is not None else checks[0].sentence,
+        checks=checks,
+        changes=changes(candidate.stable_terms, terms) if candidate.stable_terms is not None else [],
+    )
+
+
+def weighed_runs(candidate: Candidate, terms: Terms, evidence: Evidence) -> dict[str, RunFacts]:
+    """The run of each suite that counts, by suite: the newest that is whole, current and against the stable release.
+
+    Where there is none such, the newest that is whole and current; a suite without one is left out.
+    """
+    chosen: dict[str, RunFacts] = {}
+    for suite in terms.gate.suites if terms.gate is not None else ():
+        sound = [run for run in evidence.runs if run.suite == suite and not _faults(run, evidence)]
+        sound.sort(key=lambda run: (_is_against_stable(run, candidate), run.created_at), reverse=True)
+        if sound:
+            chosen[suite] = sound[0]
+    return chosen
+
+
+def _checks(candidate: Candidate, terms: Terms, evidence: Evidence) -> Iterator[Check]:
+    gate = terms.gate
+    if gate is None:
+        yield _undeclared(candidate)
+        return
+    chosen = weighed_runs(candidate, terms, evidence)
+    reports: dict[str, TargetReport] = {}
+    for suite in gate.suites:
+        run = chosen.get(suite)
+        yield _suite(suite, run, candidate, evidence)
+        if run is None or run.target is None:
+            continue
+        reports[suite] = run.target
+        yield _errors(suite, run, run.target, gate.most_errors)
+        yield from _must_pass(suite, run, run.target)
+        yield from _judges(suite, run, run.target, candidate, evidence)
+        yield from _baseline(suite, run, candidate)
+    for goal in terms.goals:
+        measured = [
+            (chosen[suite], metric)
+            for suite, report in reports.items()
+            for metric in report.metrics
+            if metric.metric == goal.metric
+        ]
+        for run, metric in measured:
+            yield _goal(goal, run, metric, gate.most_errors)
+            if _is_against_stable(run, candidate) and candidate.stable is not None and not candidate.is_stable:
+                yield from _regressions(goal, run, metric, terms)
+        if not measured and len(reports) == len(gate.suites):
+            yield _unmeasured(goal)
+    if len(reports) == len(gate.suites):
+        yield from _missing_slices(reports.values(), gate.slices)
+
+
+def _undeclared(candidate: Candidate) -> Check:
+    before = candidate.stable_terms
+    if before is None or before.gate is None or candidate.stable is None:
+        sentence = "No gate is declared: any release may take traffic."
+        return Check(kind="gate", name="gate", verdict="pass", sentence=sentence)
+    suites = ", ".join(before.gate.suites)
+    return Check(
+        kind="gate",
+        name="gate",
+        verdict="inconclusive",
+        sentence=f"{candidate.stable.label(candidate.app)} was released under a gate ({suites}); now none is declared.",
+        remedy="Put [gate] back into rondo.toml, or give traffic by an exception.",
+    )
+
+
+def _suite(suite: str, run: RunFacts | None, candidate: Candidate, evidence: Evidence) -> Check:
+    if run is not None and run.target is not None:
+        same = sum(each.suite == suite and each.id != run.id and not _faults(each, evidence) for each in evidence.runs)
+        again = f"; {number_of(same, 'other run')} of the same evidence, this is the newest" if same else ""
+        asked = number_of(run.target.answered + run.target.failed, "answer")
+        said = f"Run {run.id} of {run.dataset} {run.dataset_hash[:8]}, {asked}{again}."
+        return Check(kind="suite", name=suite, suite=suite, run=run.id, verdict="pass", sentence=said)
+    newest = run or next((each for each in evidence.runs if each.suite == suite), None)
+    if newest is None:
+        why = f"The suite {suite!r} has not been run on {candidate.release.label(candidate.app)}."
+    else:
+        faults = _faults(newest, evidence) or ["its report is gone"]
+        why = f"The newest run on it, {newest.id}, does not count: {'; '.join(faults)}."
+    return Check(
+        kind="suite",
+        name=suite,
+        suite=suite,
+        run=newest.id if newest else None,
+        verdict="inconclusive",
+        sentence=why,
+        remedy=_run_it(suite, candidate),
+    )
+
+
+def _faults(run: RunFacts, evidence: Evidence) -> list[str]:
+    """Why a run is no evidence, or is none any more."""
+    if run.status != "finished":
+        reason = f" ({run.stop_reason})" if run.stop_reason else ""
+        return [f"it is {run.status.replace('_', ' ')}{reason}, {run.done:,} of {run.total:,} done"]
+    faults = []
+    if run.suite_hash != evidence.suite_hashes.get(run.suite):
+        faults.append("the suite or its judges have changed since")
+    taken = evidence.datasets.get(run.suite)
+    if taken is not None and taken.hash != run.dataset_hash:
+        faults.append(f"it asked another version of the dataset ({run.dataset_hash[:8]}) than {taken.label} is now")
+    return faults
+
+
+def _is_against_stable(run: RunFacts, candidate: Candidate) -> bool:
+    return candidate.stable is None or run.baseline == candidate.stable.hash
+
+
+def _baseline(suite: str, run: RunFacts, candidate: Candidate) -> Iterator[Check]:
+    if candidate.is_stable:
+        return
+    if candidate.stable is None:
+        said = "Nothing serves yet, so there is nothing to compare with."
+        yield Check(kind="baseline", name=suite, suite=suite, run=run.id, verdict="pass", sentence=said)
+    elif not _is_against_stable(run, candidate):
+        label = candidate.stable.label(candidate.app)
+        against = f"with the release {run.baseline[:12]}, but " if run.baseline else "with nothing, and "
+        yield Check(
+            kind="baseline",
+            name=suite,
+            suite=suite,
+            run=run.id,
+            verdict="inconclusive",
+            sentence=f"The run {run.id} compared {against}{label} serves now: whether it is worse is not known.",
+            remedy=_run_it(suite, candidate),
+        )
+
+
+def _errors(suite: str, run: RunFacts, report: TargetReport, most: float) -> Check:
+    asked = report.answered + report.failed
+    share = report.failed / asked if asked else 1.0
+    kinds = ", ".join(f"{name} {count}" for name, count in sorted(report.errors.items()))
+    told = f"{report.failed:,} of {asked:,} without an answer{f' ({kinds})' if kinds else ''}"
+    said = f"{told}; at most {most:.1%} may be."
+    if not asked:
+        said = "It asked nothing."
+    return Check(
+        kind="errors",
+        name="errors",
+        suite=suite,
+        run=run.id,
+        verdict="pass" if asked and share <= most else "inconclusive",
+        sentence=said,
+        remedy=None if asked and share <= most else f"See what failed (`rondo eval show {run.id}`), and run it again.",
+        unit="share",
+        value=share if asked else None,
+        n=asked,
+    )
+
+
+def _must_pass(suite: str, run: RunFacts, report: TargetReport) -> Iterator[Check]:
+    failed = report.must_pass_failed
+    if not report.must_pass:
+        return
+    yield Check(
+        kind="must_pass",
+        name="must-pass examples",
+        suite=suite,
+        run=run.id,
+        verdict="fail" if failed else "pass",
+        sentence=f"{report.must_pass - len(failed):,} of {number_of(report.must_pass, 'must-pass example')} passed.",
+        remedy=f"`rondo eval show {run.id}` shows the answers to {', '.join(failed[:5])}." if failed else None,
+        n=report.must_pass,
+        examples=failed,
+    )
+
+
+def _judges(
+    suite: str, run: RunFacts, report: TargetReport, candidate: Candidate, evidence: Evidence
+) -> Iterator[Check]:
+    used = {metric.judge: metric.judge_version for metric in report.metrics if metric.judge is not None}
+    for judge, version in sorted(used.items()):
+        own = evidence.judges.get(judge)
+        remedy: str | None = _run_it(suite, candidate)
+        if own is None or own.version != version:
+            counts = False
+            said = "The release has no such judge." if own is None else "The run used another version of it."
+        else:
+            counts, said, remedy = own.counts, own.sentence, None
+        yield Check(
+            kind="judge", name=judge, suite=suite, run=run.id, verdict="pass" if counts else "inconclusive",
+            sentence=said, remedy=remedy, value=own.kappa if own else None,
+        )  # fmt: skip
+
+
+def _goal(goal: GoalTerms, run: RunFacts, metric: MetricReport, most_errors: float) -> Check:
+    """The goal as it is now, whatever it was when the run was made."""
+    estimate = metric.estimate
+    asked = estimate.n + estimate.missing
+    stands = standing(estimate, at_least=goal.at_least, at_most=goal.at_most, margin=goal.margin)
+    verdict: Verdict = "inconclusive"
+    remedy: str | None = f"`rondo eval show {run.id}` says why."
+    bound = _bound(goal, metric.unit)
+    told = f"{estimated(estimate, metric.unit)}, wanted {bound}"
+    if estimate.value is None:
+        said = f"Wanted {bound}: no example has a score."
+    elif estimate.missing > most_errors * asked:
+        said = f"{told}: {estimate.missing:,} of {asked:,} have no score, which is too many."
+    elif stands == "not_enough_evidence":
+        said = f"{told}: {number_of(estimate.n, 'example')} cannot tell."
+        remedy = "Add examples to the dataset, or repeats to the suite."
+    elif stands == "met":
+        verdict, said, remedy = "pass", f"{told}: met.", None
+    else:
+        verdict, said, remedy = "fail", f"{told}: missed.", None
+    return Check(
+        kind="goal", name=goal.metric, suite=run.suite, run=run.id, verdict=verdict, sentence=said, remedy=remedy,
+        unit=metric.unit, value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n, bound=bound,
+    )  # fmt: skip
+
+
+def _bound(goal: GoalTerms, unit: str) -> str:
+    """`at least 85.0 %`."""
+    return f"at {'most' if goal.at_least is None else 'least'} {amount(goal.limit, unit)}"
+
+
+def _unmeasured(goal: GoalTerms) -> Check:
+    if goal.metric in LIVE_ONLY or goal.metric.startswith(OF_PEOPLE):
+        said = f"Wanted {goal.bound}: only production can measure it, `rondo status` does."
+        return Check(kind="goal", name=goal.metric, verdict="pass", sentence=said, bound=goal.bound)
+    return Check(
+        kind="goal",
+        name=goal.metric,
+        verdict="inconclusive",
+        sentence=f"Wanted {goal.bound}: no suite of the gate measures it.",
+        remedy=f"Give a suite a scorer whose metric is {goal.metric!r}, or add the suite that has one to [gate].",
+        bound=goal.bound,
+    )
+
+
+def _regressions(goal: GoalTerms, run: RunFacts, metric: MetricReport, terms: Terms) -> Iterator[Check]:
+    """The guarded goal as a whole, and in each slice that is guarded and large enough."""
+    assert terms.gate is not None
+    if not goal.guarded:
+        return
+    yield _regression(goal, run, metric, metric)
+    for part in metric.slices:
+        if part.tag in terms.gate.slices and part.estimate.n >= terms.gate.least_slice:
+            yield _regression(goal, run, metric, part)
+
+
+def _regression(goal: GoalTerms, run: RunFacts, metric: MetricReport, of: MetricReport | SliceReport) -> Check:
+    found, is_slice = of.comparison, isinstance(of, SliceReport)
+    name = f"{goal.metric} [{of.tag}={of.value}]" if isinstance(of, SliceReport) else goal.metric
+    if found is None or found.difference is None or not found.n:
+        said = "It was not compared." if found is None else "No example has a score from both releases."
+        return Check(
+            kind="slice" if is_slice else "regression", name=name, suite=run.suite, run=run.id, unit=metric.unit,
+            verdict="inconclusive", sentence=said, remedy=f"Run `rondo eval {run.suite} --against production`.",
+        )  # fmt: skip
+    verdict: Verdict = "pass"
+    told = {"better": "better than production"}.get(found.outcome, "no significant change against production")
+    if found.outcome == "worse":
+        is_small = goal.margin is not None and abs(found.difference) < goal.margin
+        told = "worse than production, by less than the goal's margin" if is_small else "worse than production"
+        verdict = "pass" if is_small else "fail"
+    visible = None if found.visible is None else difference(found.visible, metric.unit).lstrip("+±")
+    seen = f"; {visible} could have been seen" if visible is not None else ""
+    more = f", the goal's margin takes {found.needed:,} examples" if (found.needed or 0) > found.n else ""
+    numbers = compared(found, metric.unit)
+    return Check(
+        kind="slice" if is_slice else "regression", name=name, suite=run.suite, run=run.id, unit=metric.unit,
+        verdict=verdict, sentence=f"{numbers} over {found.n:,}: {told}{seen}{more}.", n=found.n,
+        difference=found.difference, difference_low=found.low, difference_high=found.high,
+        p=found.p, visible=found.visible, needed=found.needed,
+    )  # fmt: skip
+
+
+def _missing_slices(reports: Iterable[TargetReport], tags: Sequence[str]) -> Iterator[Check]:
+    """A tag that no suite is split by guards nothing, whatever its author believes."""
+    split = {part.tag for report in reports for metric in report.metrics for part in metric.slices}
+    for tag in tags:
+        if tag not in split:
+            yield Check(
+                kind="slice",
+                name=tag,
+                verdict="inconclusive",
+                sentence=f"No example of the gate's suites has the tag {tag!r}, so no slice of it was looked at.",
+                remedy="Tag the examples, or take it out of `gate.slices`.",
+            )
+
+
+def _run_it(suite: str, candidate: Candidate) -> str:
+    against = " --against production" if candidate.stable is not None and not candidate.is_stable else ""
+    which = f" --target {candidate.release.number}" if candidate.release.number is not None else ""
+    return f"Run `rondo eval {suite}{which}{against}`."
+
+
+def _summary(verdict: Verdict, checks: Sequence[Check]) -> str:
+    if verdict == "pass":
+        return f"The gate is passed: {number_of(len(checks), 'check')}."
+    failed = sum(check.verdict == "fail" for check in checks)
+    open_ = sum(check.verdict == "inconclusive" for check in checks)
+    counts = [f"{count} {word}" for count, word in ((failed, "failed"), (open_, "inconclusive")) if count]
+    return f"The gate is shut: {', '.join(counts)} of {number_of(len(checks), 'check')}."
+
+
+def number_of(count: int, what: str) -> str:
+    """`1 example`, `12 examples`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
