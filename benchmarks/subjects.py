@@ -119,12 +119,7 @@ def rondo(
 
     `more` are further models: their names and base URLs.
     """
-    text = _RONDO_TOML.format(base_url=base_url)
-    for name, url in (more or {}).items():
-        text += f'\n[models.{name}]\nprovider = "openai"\nbase_url = "{url}"\nmodel = "gpt-4o-mini"\n'
-        text += "price = { input = 0.15, output = 0.6 }\n"
-    (folder / "rondo.toml").write_text(text)
-    (folder / "prompt.md").write_text(_PROMPT)
+    rondo_project(folder, base_url, more=more)
     data, port = folder / ".rondo", load.free_port()
     command = [*RONDO, "up", "--project", str(folder), "--data", str(data), "--port", str(port)]
     process = _spawn([*command, "--workers", str(workers)] if workers > 1 else command, folder)
@@ -140,6 +135,16 @@ def rondo(
         load.until_it_answers(address, process)
         _limit(address)
     return Running(process, address, lambda: _stored(address))
+
+
+def rondo_project(folder: Path, base_url: str, *, more: Mapping[str, str] | None = None) -> None:
+    """The files of a project with one model, and `more` of them."""
+    text = _RONDO_TOML.format(base_url=base_url)
+    for name, url in (more or {}).items():
+        text += f'\n[models.{name}]\nprovider = "openai"\nbase_url = "{url}"\nmodel = "gpt-4o-mini"\n'
+        text += "price = { input = 0.15, output = 0.6 }\n"
+    (folder / "rondo.toml").write_text(text)
+    (folder / "prompt.md").write_text(_PROMPT)
 
 
 def _limit(address: Address) -> None:

@@ -236,3 +236,25 @@ async def test_what_is_not_there(live: Live, visitors: Visitors) -> None:
         assert "<b>evil" not in await visitor.get(path, 404)
     fields: dict[str, Any] = {**GOOD}
     assert (await visitor.post("/reviews/review_none/answer", **fields)).status_code == 404
+
+
+async def test_a_long_scale_takes_a_number_or_none(live: Live, visitors: Visitors) -> None:
+    toml = (live.project / "rondo.toml").read_text()
+    more = (
+        '[reviews]\nrubric = "r"\nreviewers = 1\n'
+        '[[rubrics.r.criteria]]\nname = "percent"\nquestion = "How much?"\nlowest = 0\nhighest = 100\n'
+        '[[rubrics.r.criteria]]\nname = "kind"\nquestion = "Is it?"\nlowest = 0\nhighest = 1\n'
+    )
+    (live.project / "rondo.toml").write_text(toml + more)
+    await live.release()
+    first, second = await item(live), await item(live)
+    anna = await person(live, visitors, "anna")
+    assert 'type="number" name="score.percent" min="0" max="100"' in await anna.get(f"/reviews/{first}")
+    for wrong in ("101", "4.5", "", "²"):
+        sent = await anna.post(f"/reviews/{first}/answer", **{"score.percent": wrong, "score.kind": "1"})
+        assert sent.status_code == 400, wrong
+    await anna.post(f"/reviews/{first}/answer", **{"score.percent": "42", "score.kind": "1"})
+    fields = {"score.percent": ["", "none"], "score.kind": "0"}  # as a browser sends an empty number and a ticked box
+    await anna.post(f"/reviews/{second}/answer", **fields)
+    scores = [(await live.get(f"/api/reviews/{each}"))["answers"][0]["scores"] for each in (first, second)]
+    assert scores == [{"percent": 42, "kind": 1}, {"percent": None, "kind": 0}]

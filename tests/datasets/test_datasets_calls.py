@@ -237,6 +237,7 @@ def test_the_release_that_fixed_it(catalog: Catalog) -> None:
         assert not regressions.note_broken(connection, "p", one.id, "d", call, actor="anna", at=AT)
         assert regressions.note_broken(connection, "p", two.id, "e", call, actor="anna", at=AT + 1)
         assert not regressions.note_fixed(connection, "p", one.id, 3, "abc", AT + 2)  # the one that broke it
+        assert not regressions.note_fixed(connection, "p", one.id, 2, "old", AT + 2)  # one before it
         assert not regressions.note_fixed(connection, "q", one.id, 4, "def", AT + 2)
         assert regressions.note_fixed(connection, "p", one.id, 4, "def", AT + 3)
         assert not regressions.note_fixed(connection, "p", one.id, 5, "ghi", AT + 4)

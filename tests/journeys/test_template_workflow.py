@@ -1,4 +1,4 @@
-"""The workflow that `rondo init` writes, run as GitHub would: each `run` of it, in order, in a repository of its own."""
+"""The workflow that `rondo init` writes, run as GitHub would: each `run` of it, in order, in its own repository."""
 
 from __future__ import annotations
 

@@ -40,11 +40,13 @@ def set_terms(connection: Connection, terms: Terms, app: str = "bot") -> None:
     store.save_app(connection, "p", app, {"goals": values["goals"], **gate_terms.beside_goals(terms)}, 0)
 
 
-def add_release(connection: Connection, *, by: str = "dev", terms: Terms = TERMS, app: str = "bot") -> Release:
-    """A release without parts: gates look at its hash, its judges and its terms."""
+def add_release(
+    connection: Connection, *, by: str = "dev", terms: Terms = TERMS, app: str = "bot", **more: Any
+) -> Release:
+    """A release without parts: gates look at its hash, its judges and its terms. `more` goes into its manifest."""
     set_terms(connection, terms, app)
     number = store.next_number(connection, "p", app)
-    manifest = {"format": 1, "app": app, "number": number, "route": []}
+    manifest = {"format": 1, "app": app, "number": number, "route": [], **more}
     text, hash_ = manifests.text_and_hash(manifest)
     release = Release(
         project="p",

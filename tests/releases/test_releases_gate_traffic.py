@@ -15,6 +15,9 @@ from releases.gate_makers import comparison, estimate, metric, target
 from rondo.catalog.engine import Catalog, open_catalog
 from rondo.catalog.schema import eval_runs
 from rondo.errors import Forbidden, GateClosed, InvalidRequest
+from rondo.evals.evidence import TargetReport
+from rondo.evals.judges.declared import of_manifest
+from rondo.evals.judges.version import version_of
 from rondo.governance import audit, projects
 from rondo.governance.model import AuditEntry
 from rondo.releases import gate_store, gate_view, store, traffic
@@ -313,6 +316,34 @@ def test_a_summary_says_what_the_newest_release_waits_for(house: Catalog) -> Non
         set_terms(connection, structs.replace(TERMS, gate=None))
     with house.read() as connection:
         assert gate_view.summary(connection, "p", "bot").suites is None
+
+
+def judged(catalog: Catalog, mark: float | None) -> tuple[int, str]:
+    """A release with a judge of its own that scores its goal: its number, and the judge's version."""
+    judge = {"kind": "yes_no", "model": "m", "question": "Is it right?", "mark": mark}
+    with catalog.begin() as connection:
+        release = add_release(connection, judges={"quality": judge}, models=[{"name": "m", "provider": "extractive"}])
+    return release.number, version_of(of_manifest(release.manifest)["quality"])
+
+
+def by_judge(version: str) -> TargetReport:
+    return target(metric(judge="quality", judge_version=version))
+
+
+def test_a_judge_that_nobody_has_compared_with_people_keeps_the_gate_shut(house: Catalog) -> None:
+    number, version = judged(house, mark=0.6)
+    add_run(house, number, report=by_judge(version))
+    with pytest.raises(GateClosed, match=r"quality: .* has not been compared with people"):
+        promote(house, number)
+
+
+def test_a_judge_that_has_changed_since_the_run_keeps_the_gate_shut(house: Catalog) -> None:
+    number, version = judged(house, mark=None)
+    add_run(house, number, report=by_judge("0" * 64))
+    with pytest.raises(GateClosed, match="another version of it"):
+        promote(house, number)
+    add_run(house, number, report=by_judge(version))
+    assert promote(house, number).stable == number
 
 
 def test_another_projects_evidence_is_none(house: Catalog) -> None:

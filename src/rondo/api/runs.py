@@ -6,7 +6,6 @@ A suite comes with the request, as a table `suites/NAME.toml` has it; what it is
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -16,10 +15,12 @@ from starlette.responses import Response
 from rondo.api.door import Asked, Door
 from rondo.errors import InvalidRequest
 from rondo.evals import store
+from rondo.evals.beside import beside_each_other
 from rondo.evals.filtering import Wanted, matching, next_place, parse_place
-from rondo.evals.matrix import About, Matrix, Wish
+from rondo.evals.matrix import Matrix
 from rondo.evals.model import Run, Scored
 from rondo.evals.runs import Order, Runs, shown
+from rondo.evals.selection import Selection
 from rondo.evals.store import Place
 from rondo.evals.written import as_markdown
 from rondo.governance.model import Role
@@ -35,6 +36,7 @@ class NewRun(Struct, forbid_unknown_fields=True, kw_only=True):
     """`suite` is the suite's table. `against` is what is compared with, `null` for nothing.
 
     `goals`, `guarded_slices` and `least_slice` are those of `rondo.toml`. `fresh` asks anew what has been answered.
+    `selection` says what counts when one of the targets is to be chosen.
     """
 
     app: str
@@ -48,6 +50,7 @@ class NewRun(Struct, forbid_unknown_fields=True, kw_only=True):
     guarded_slices: list[str] = []
     least_slice: int | None = None
     fresh: bool = False
+    selection: Selection | None = None
 
 
 class Resumption(Struct, forbid_unknown_fields=True):
@@ -73,15 +76,6 @@ class OwnScores(Struct, forbid_unknown_fields=True):
     last: bool = False
 
 
-class Deciding(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`weights` by metric, those of the goals where there are none; `about` tells of models, by name."""
-
-    weights: dict[str, float] = {}
-    licences: list[str] = []
-    least_context_window: int | None = None
-    about: dict[str, About] = {}
-
-
 async def create(asked: Asked) -> dict[str, Any]:
     """Begin an evaluation run of a suite on one or several targets."""
     wanted = await asked.body(NewRun)
@@ -98,6 +92,7 @@ async def create(asked: Asked) -> dict[str, Any]:
         guarded_slices=wanted.guarded_slices,
         least_slice=wanted.least_slice,
         fresh=wanted.fresh,
+        selection=wanted.selection,
     )
     runs = _runs(asked)
     return _shown(runs, await runs.create(asked.grant, order))
@@ -158,13 +153,26 @@ async def report(asked: Asked) -> Response | dict[str, Any]:
 
 
 async def decide(asked: Asked) -> Matrix:
-    """The decision matrix of a finished run: its targets ranked by weighted goals, and what speaks against each."""
-    sent = await asked.body(Deciding)
-    wrong = next((name for name, weight in sent.weights.items() if not 0 <= weight < math.inf), None)
-    if wrong is not None:
-        raise InvalidRequest("A weight is a number from 0 up.", param=f"weights.{wrong:.100}")
-    wish = Wish(weights=sent.weights, licences=sent.licences, least_context_window=sent.least_context_window)
-    return await _runs(asked).matrix(asked.project, asked.path("id"), wish, sent.about)
+    """The decision matrix of a finished run: its targets ranked by weighted metrics, and what speaks against each.
+
+    What is not sent is as it was when the run began; weights are those of its goals where nothing else is said.
+    """
+    return await _runs(asked).matrix(asked.project, asked.path("id"), await asked.body(Selection))
+
+
+async def examples(asked: Asked) -> dict[str, Any]:
+    """A page of examples, each with a cell for every target, in their order: whether it passed. With `differing`, only
+    those on which the targets differ; `metric` gives the value of this scorer. `after` comes from the page before."""
+    found = await beside_each_other(
+        _runs(asked),
+        asked.project,
+        asked.path("id"),
+        metric=asked.query("metric"),
+        differing=asked.query("differing") == "true",
+        after=asked.query("after"),
+        limit=asked.query_number("limit", 50, most=500),
+    )
+    return {"examples": [{"example": each.example, "cells": each.cells} for each in found.rows], "after": found.after}
 
 
 async def cancel(asked: Asked) -> dict[str, Any]:
@@ -211,6 +219,7 @@ DOORS = [
     Door("GET", "/api/runs", Role.VIEWER, list_runs),
     Door("GET", "/api/runs/{id}", Role.VIEWER, show),
     Door("GET", "/api/runs/{id}/results", Role.VIEWER, results),
+    Door("GET", "/api/runs/{id}/examples", Role.VIEWER, examples),
     Door("GET", "/api/runs/{id}/report", Role.VIEWER, report),
     Door("POST", "/api/runs/{id}/scores", Role.DEVELOPER, add_scores),
     Door("POST", "/api/runs/{id}/matrix", Role.VIEWER, decide),

@@ -128,11 +128,11 @@ async def _score(api: Api, run: dict[str, Any], project: Path) -> dict[str, Any]
 
 def _own(run: dict[str, Any], project: Path, api: Api) -> list[OwnScorer]:
     from rondo.cli.own_scorers import Gateway, load
+    from rondo.evals.suites import BESIDE
     from rondo.settings.project import suite_settings
 
-    beside = ("judges", "goals", "guarded_slices", "least_slice", "fresh")
     file = f"suites/{run['name']}.toml"
-    settings = suite_settings({name: value for name, value in run["suite"].items() if name not in beside}, file=file)
+    settings = suite_settings({name: value for name, value in run["suite"].items() if name not in BESIDE}, file=file)
     gateway = Gateway(*api.gateway) if api.gateway is not None else None
     return load(project, settings.scorers, gateway=gateway, file=file)
 

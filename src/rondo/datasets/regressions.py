@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
-from sqlalchemy import Connection, desc, select, update
+from sqlalchemy import Connection, desc, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rondo.catalog.schema import regressions as table
@@ -54,10 +54,10 @@ def note_broken(
 def note_fixed(  # noqa: PLR0917 - who, what, by what: in the order one says it
     connection: Connection, project: str, example: str, number: int, hash: str, at: int
 ) -> bool:
-    """Remember that release `number` passed an example which another one broke; whether that is news.
+    """Remember that release `number` passed an example which an earlier one broke; whether that is news.
 
-    The first release that passes is kept. One that has the hash of the release that broke it has fixed nothing: an
-    answer differs from one time to the next.
+    The first release that passes is kept. The release that broke it and those before it have fixed nothing, however
+    they answer today.
     """
     changed = connection.execute(
         update(table)
@@ -65,6 +65,7 @@ def note_fixed(  # noqa: PLR0917 - who, what, by what: in the order one says it
             table.c.project == project,
             table.c.example == example,
             table.c.fixed.is_(None),
+            or_(table.c.broke.is_(None), table.c.broke < number),
             table.c.broke_hash.is_distinct_from(hash),
         )
         .values(fixed=number, fixed_hash=hash, fixed_at=at)

@@ -1,9 +1,11 @@
 """The decision matrix: which candidate to choose, by the goals' weights and by what a model must have. Pure.
 
-Simple additive weighting (Fishburn 1967; Hwang and Yoon 1981): each criterion is stretched between the worst and the
-best candidate to 0 … 1, and the weighted mean counts. A candidate that misses a goal, or lacks what it must have, is
-ranked behind all others, with the reason. How often a candidate comes first when every number is drawn anew from its
-interval says how sure the ranking is.
+Simple additive weighting (Fishburn 1967; Hwang and Yoon 1981): on each criterion the best candidate has 1, the others
+less by their distance from it, the worst 0; the weighted mean counts. Where all candidates stand closer together than
+the goal's margin, the margin is the scale: a difference that does not count is not blown up. A candidate that misses a
+goal, or lacks what it must have, is ranked behind all others, with the reason. How often a candidate comes first when
+every number is drawn anew from its interval (the first rank's acceptability of SMAA-2, Lahdelma and Salminen 2001)
+says how sure the ranking is.
 """
 
 from __future__ import annotations
@@ -13,43 +15,48 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from rondo.evals.evidence import Estimate, MetricReport, Report
-from rondo.gateway.plan import ServedModel
+from rondo.evals.evidence import Estimate, MetricReport, Report, TargetReport
+from rondo.evals.selection import Selection
 
 DRAWS = 2_000
+MOST_MISSING = 0.05
+"""Share of examples without an answer, or a score, above which a candidate is not to be chosen: too little is known."""
+
+COST = "cost.per_request_usd"
 _SEED = 20_221_121
 _Z95 = 1.959964
+_SAME = 1e-9
+"""Totals that are so near are the same rank."""
+
+Metrics = Mapping[str, MetricReport]
 
 
-class Facts(Struct, frozen=True, kw_only=True):
-    """What is known of a candidate besides its scores; prices in US dollars per million tokens."""
+class AskedModel(Struct, frozen=True, kw_only=True):
+    """What is known of a model besides its scores; prices in US dollars per million tokens.
 
-    models: list[str] = []
+    `rule_based` is the baseline without a model: it needs no licence, and reads passages of any length.
+    """
+
+    name: str
+    rule_based: bool = False
     licence: str | None = None
     context_window: int | None = None
     input_price: float | None = None
     output_price: float | None = None
 
 
-class About(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `rondo.toml` says of a model besides how to call it."""
+class Contender(Struct, frozen=True, kw_only=True):
+    """Who is to be ranked: what it is called, and its models in the order they are tried."""
 
-    licence: str | None = None
-    context_window: int | None = None
-
-
-class Wish(Struct, frozen=True, kw_only=True):
-    """What counts: `weights` by metric, and what a candidate must have."""
-
-    weights: dict[str, float]
-    licences: list[str] = []
-    least_context_window: int | None = None
+    label: str
+    models: list[AskedModel] = []
 
 
 class Cell(Struct, frozen=True, kw_only=True):
-    """One criterion of one candidate. `share` is where it stands between the worst (0) and the best (1)."""
+    """One criterion of one candidate. `share` is how near it comes to the best, from 0 to 1."""
 
     metric: str
+    unit: str
     value: float | None
     low: float | None
     high: float | None
@@ -57,84 +64,115 @@ class Cell(Struct, frozen=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """One row. `total` is None where a criterion was not measured; `faults` say why it should not be chosen."""
+    """One row. `rank` and `total` are None where a criterion was not measured; `faults` say why it should not be chosen.
+
+    `comes_first` is None for candidates with faults as long as there are others. `usd_per_month` is what its answers
+    would cost for the month's requests.
+    """
 
     target: int
     label: str
-    rank: int
+    rank: int | None
     total: float | None
     comes_first: float | None
     cells: list[Cell]
     faults: list[str]
-    facts: Facts
+    models: list[AskedModel]
+    usd_per_month: float | None = None
 
 
 class Matrix(Struct, frozen=True, kw_only=True):
-    """Candidates, the best first, and the weights (they add up to 1) by which they were ranked."""
+    """Candidates, the best first, and the weights (they add up to 1) by which they were ranked.
+
+    `unmeasured` are metrics that were to count, and that no candidate has a value of. `selection` is what was asked.
+    """
 
     run: str
     weights: dict[str, float]
+    unmeasured: list[str]
+    selection: Selection
     candidates: list[Candidate]
 
 
-def facts_of(models: Sequence[ServedModel], about: Mapping[str, About]) -> Facts:
-    """What is known of who answers: prices, licence and context window are those of the model that is tried first."""
-    first = models[0]
-    known = about.get(first.spec.name, About())
-    return Facts(
-        models=[model.spec.name for model in models],
-        licence=known.licence,
-        context_window=known.context_window,
-        input_price=None if first.price is None else first.price.input,
-        output_price=None if first.price is None else first.price.output,
-    )
-
-
-def decide(report: Report, wish: Wish, facts: Sequence[Facts]) -> Matrix:
-    """Rank the targets of a report; `facts` has an entry for each. Metrics that nobody measured are left out."""
+def decide(report: Report, selection: Selection, contenders: Sequence[Contender]) -> Matrix:
+    """Rank the targets of a report; `contenders` has an entry for each. Metrics that nobody measured are left out."""
     by_target = [{metric.metric: metric for metric in target.metrics} for target in report.targets]
-    measured = {name for metrics in by_target for name, metric in metrics.items() if metric.estimate.value is not None}
-    weights = {name: weight for name, weight in wish.weights.items() if weight > 0 and name in measured}
-    whole = sum(weights.values())
-    weights = {name: weight / whole for name, weight in weights.items()} if whole else {}
+    measured = {name for metrics in by_target for name in metrics if _is_known(metrics.get(name))}
+    wanted = {name: weight for name, weight in selection.weights.items() if weight > 0}
+    whole = sum(weight for name, weight in wanted.items() if name in measured)
+    weights = {name: weight / whole for name, weight in wanted.items() if name in measured}
+    faults = [
+        _faults(target, metrics, weights, selection, contender.models)
+        for target, metrics, contender in zip(report.targets, by_target, contenders, strict=True)
+    ]
     cells = [[_cell(name, metrics, by_target) for name in weights] for metrics in by_target]
-    firsts = _comes_first(by_target, weights)
+    firsts = _comes_first(by_target, weights, [not each for each in faults])
     rows = [
         Candidate(
             target=at,
-            label=target.label,
-            rank=0,
+            label=contender.label,
+            rank=None,
             total=_total(cells[at], weights),
             comes_first=firsts[at],
             cells=cells[at],
-            faults=_faults(by_target[at], len(target.must_pass_failed), wish, facts[at]),
-            facts=facts[at],
+            faults=faults[at],
+            models=contender.models,
+            usd_per_month=_per_month(by_target[at].get(COST), selection),
         )
-        for at, target in enumerate(report.targets)
+        for at, contender in enumerate(contenders)
     ]
-    rows.sort(key=lambda row: (bool(row.faults), row.total is None, -(row.total or 0.0), row.target))
-    return Matrix(
-        run=report.run,
-        weights=weights,
-        candidates=[structs.replace(row, rank=position) for position, row in enumerate(rows, 1)],
+    unmeasured = [name for name in wanted if name not in measured]
+    return Matrix(run=report.run, weights=weights, unmeasured=unmeasured, selection=selection, candidates=_ranked(rows))
+
+
+def counts_most(report: Report, weights: Mapping[str, float]) -> str | None:
+    """The metric that counts most; of several, the one that the suite names first, before times and costs."""
+    names = [
+        name for name in dict.fromkeys(each.metric for target in report.targets for each in target.metrics)
+        if any(each.metric == name and _is_known(each) for target in report.targets for each in target.metrics)
+    ]  # fmt: skip
+    return max(names, key=lambda name: weights.get(name, 0.0), default=None)
+
+
+def share(value: float, known: Sequence[float], *, higher: bool, margin: float | None) -> float:
+    """How near a value comes to the best of those that are known: 1 for the best, 0 for the worst."""
+    best = max(known) if higher else min(known)
+    scale = max(max(known) - min(known), margin or 0.0)
+    return 1.0 - abs(best - value) / scale if scale > 0 else 1.0
+
+
+def _ranked(rows: Sequence[Candidate]) -> list[Candidate]:
+    """The best first; what is as good has the same rank, and the next one's counts all before it."""
+    ordered = sorted(rows, key=lambda row: (row.total is None, bool(row.faults), -(row.total or 0.0), row.target))
+    ranked: list[Candidate] = []
+    for position, row in enumerate(ordered, 1):
+        before = ranked[-1] if ranked else None
+        rank = None if row.total is None else position
+        if before is not None and rank is not None and _is_as_good(row, before):
+            rank = before.rank
+        ranked.append(structs.replace(row, rank=rank))
+    return ranked
+
+
+def _is_as_good(row: Candidate, other: Candidate) -> bool:
+    return bool(row.faults) == bool(other.faults) and abs((row.total or 0.0) - (other.total or 0.0)) <= _SAME
+
+
+def _cell(name: str, metrics: Metrics, everyone: Sequence[Metrics]) -> Cell:
+    metric = metrics.get(name) or next(each[name] for each in everyone if name in each)
+    if name not in metrics or metric.estimate.value is None:
+        return Cell(metric=name, unit=metric.unit, value=None, low=None, high=None, share=None)
+    values = [each[name].estimate.value for each in everyone if name in each]
+    known = [value for value in values if value is not None]
+    estimate, value = metric.estimate, metric.estimate.value
+    return Cell(
+        metric=name,
+        unit=metric.unit,
+        value=value,
+        low=estimate.low,
+        high=estimate.high,
+        share=share(value, known, higher=metric.higher_is_better, margin=metric.margin),
     )
-
-
-def _cell(name: str, metrics: Mapping[str, MetricReport], everyone: Sequence[Mapping[str, MetricReport]]) -> Cell:
-    metric = metrics.get(name)
-    if metric is None or metric.estimate.value is None:
-        return Cell(metric=name, value=None, low=None, high=None, share=None)
-    estimates = [each[name].estimate for each in everyone if name in each]
-    known = [each.value for each in estimates if each.value is not None]
-    estimate = metric.estimate
-    share = _share(metric.estimate.value, min(known), max(known), higher=metric.higher_is_better)
-    return Cell(metric=name, value=estimate.value, low=estimate.low, high=estimate.high, share=share)
-
-
-def _share(value: float, least: float, most: float, *, higher: bool) -> float:
-    if most == least:
-        return 1.0
-    return (value - least) / (most - least) if higher else (most - value) / (most - least)
 
 
 def _total(cells: Sequence[Cell], weights: Mapping[str, float]) -> float | None:
@@ -143,20 +181,59 @@ def _total(cells: Sequence[Cell], weights: Mapping[str, float]) -> float | None:
     return sum(weights[cell.metric] * (cell.share or 0.0) for cell in cells)
 
 
-def _faults(metrics: Mapping[str, MetricReport], must_pass_failed: int, wish: Wish, facts: Facts) -> list[str]:
-    faults = [f"misses the goal {name}" for name, metric in metrics.items() if metric.standing == "missed"]
-    if must_pass_failed:
-        faults.append(f"fails {must_pass_failed} must-pass examples")
-    if wish.licences and facts.licence not in wish.licences:
-        faults.append(f"has the licence {facts.licence}" if facts.licence else "has no known licence")
-    window, least = facts.context_window, wish.least_context_window
-    if least is not None and (window is None or window < least):
-        faults.append("has no known context window" if window is None else f"reads only {window:,} tokens")
+def _per_month(cost: MetricReport | None, selection: Selection) -> float | None:
+    if cost is None or cost.estimate.value is None or not selection.requests_per_month:
+        return None
+    return cost.estimate.value * selection.requests_per_month
+
+
+def _faults(
+    target: TargetReport,
+    metrics: Metrics,
+    weights: Mapping[str, float],
+    selection: Selection,
+    models: Sequence[AskedModel],
+) -> list[str]:
+    asked = target.answered + target.failed
+    faults = []
+    if target.failed > MOST_MISSING * asked:
+        faults.append(f"gave no answer to {target.failed:,} of {asked:,}")
+    faults += [f"misses the goal {name}" for name, metric in metrics.items() if metric.standing == "missed"]
+    if target.must_pass_failed:
+        faults.append(f"fails {len(target.must_pass_failed):,} of {target.must_pass:,} must-pass examples")
+    for name in weights:
+        found = metrics.get(name)
+        if found is None or found.estimate.value is None:
+            faults.append(f"has no {name}")
+        elif target.answered and _is_patchy(found.estimate) and target.failed <= MOST_MISSING * asked:
+            of = found.estimate.n + found.estimate.missing
+            faults.append(f"has no {name} for {found.estimate.missing:,} of {of:,}")
+    return [*faults, *_lacks(models, selection)]
+
+
+def _is_patchy(estimate: Estimate) -> bool:
+    return estimate.missing > MOST_MISSING * (estimate.n + estimate.missing)
+
+
+def _lacks(models: Sequence[AskedModel], selection: Selection) -> list[str]:
+    """What models must have and have not: each that may be asked, the fallbacks too."""
+    faults = []
+    least = selection.least_context_window
+    for model in models:
+        if model.rule_based:
+            continue
+        name = f"{model.name} " if len(models) > 1 else ""
+        if selection.licences and model.licence not in selection.licences:
+            faults.append(name + (f"has the licence {model.licence}" if model.licence else "has no known licence"))
+        if least and (model.context_window is None or model.context_window < least):
+            window = model.context_window
+            faults.append(name + ("has no known context window" if window is None else f"reads only {window:,} tokens"))
     return faults
 
 
-def _comes_first(metrics: Sequence[Mapping[str, MetricReport]], weights: Mapping[str, float]) -> list[float | None]:
-    """How often each candidate has the highest total, with each number drawn from a normal that fits its interval."""
+def _comes_first(metrics: Sequence[Metrics], weights: Mapping[str, float], good: Sequence[bool]) -> list[float | None]:
+    """How often each candidate has the highest total of those without faults (of all where there is none), with each
+    number drawn from its interval."""
     import numpy as np
 
     whole = [at for at, each in enumerate(metrics) if all(_is_known(each.get(name)) for name in weights)]
@@ -167,15 +244,16 @@ def _comes_first(metrics: Sequence[Mapping[str, MetricReport]], weights: Mapping
     totals: Any = np.zeros((DRAWS, len(whole)))
     for name, weight in weights.items():
         drawn = np.stack([_drawn(random, metrics[at][name].estimate) for at in whole], axis=1)
-        if not metrics[whole[0]][name].higher_is_better:
-            drawn = -drawn
-        least, most = drawn.min(axis=1, keepdims=True), drawn.max(axis=1, keepdims=True)
-        spread = np.where(most > least, most - least, 1.0)
-        totals += weight * np.where(most > least, (drawn - least) / spread, 1.0)
-    won = np.isclose(totals, totals.max(axis=1, keepdims=True))
+        first = metrics[whole[0]][name]
+        best = drawn.max(axis=1, keepdims=True) if first.higher_is_better else drawn.min(axis=1, keepdims=True)
+        scale = np.maximum(np.ptp(drawn, axis=1, keepdims=True), first.margin or 0.0)
+        totals += weight * (1.0 - np.abs(best - drawn) / np.where(scale > 0, scale, 1.0))
+    counted = [place for place, at in enumerate(whole) if good[at]] or list(range(len(whole)))
+    totals = totals[:, counted]
+    won = totals >= totals.max(axis=1, keepdims=True) - _SAME
     means = (won / won.sum(axis=1, keepdims=True)).mean(axis=0)
-    for position, at in enumerate(whole):
-        shares[at] = float(means[position])
+    for mean, place in zip(means, counted, strict=True):
+        shares[whole[place]] = float(mean)
     return shares
 
 
@@ -184,6 +262,13 @@ def _is_known(metric: MetricReport | None) -> bool:
 
 
 def _drawn(random: Any, estimate: Estimate) -> Any:
+    """From two half normals that meet in the value and fit the two arms of its interval, which may be of unequal length
+    (a share near 1, a percentile of times). An arm whose end is not known has no length."""
+    import numpy as np
+
     value, low, high = estimate.value, estimate.low, estimate.high
-    deviation = 0.0 if low is None or high is None else (high - low) / (2 * _Z95)
-    return random.normal(value, deviation, DRAWS)
+    assert value is not None
+    below = 0.0 if low is None else max(value - low, 0.0) / _Z95
+    above = 0.0 if high is None else max(high - value, 0.0) / _Z95
+    normal = random.standard_normal(DRAWS)
+    return value + normal * np.where(normal < 0, below, above)

@@ -119,7 +119,7 @@ class Scorer(Struct, frozen=True, kw_only=True):
 class Target(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is evaluated: a release or a draft (by `hash`), or a bare model. `label` heads its column.
 
-    `number` is the release's; None for a draft. Of a draft, `prompt` and `model` say what it would answer with.
+    `number` is the release's; None for a draft. `prompt` and `model` say what either answers with.
     """
 
     label: str

@@ -135,7 +135,8 @@ class _Maker:
     def _corpus(self, source: Source, columns: Sequence[Column]) -> list[Sample]:
         flat = [[scored for repeats in column.scored.values() for scored in repeats] for column in columns]
         adding = corpus.adding(source.metric, *flat)
-        statistic = Sums(of=adding.fold, name=source.metric.adds_up)
+        bounds = (0.0, 1.0) if source.metric.unit == "share" else None
+        statistic = Sums(of=adding.fold, name=source.metric.adds_up, bounds=bounds)
         made = []
         for column, scores in zip(columns, flat, strict=True):
             rows = iter(adding.rows(scores))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -17,25 +17,27 @@ from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_name
 from rondo.datasets import store as datasets
 from rondo.datasets.model import Example
-from rondo.errors import Conflict, InvalidRequest
-from rondo.evals import store, written
+from rondo.errors import Conflict, InvalidRequest, RondoError
+from rondo.evals import selection, store, written
 from rondo.evals.cases import chosen
 from rondo.evals.evaluating import Progress
 from rondo.evals.judges.model import Judge
-from rondo.evals.matrix import About, Matrix, Wish, decide, facts_of
+from rondo.evals.grid import grid
+from rondo.evals.matrix import AskedModel, Contender, Matrix, decide
 from rondo.evals.model import Result, Run, RunStatus, Scored, Target
 from rondo.evals.runner import Runner
 from rondo.evals.scorers.registry import own_settings
+from rondo.evals.selection import About, Selection
 from rondo.evals.store import Place
 from rondo.evals.suites import kept, scorers_of, suite_hash
-from rondo.evals.targets import Subjects
+from rondo.evals.targets import MOST_TARGETS, RULE_BASED, Subjects
 from rondo.governance import audit
 from rondo.governance.admit import may_call
+from rondo.gateway.plan import ServedModel
 from rondo.governance.model import Grant
 from rondo.jobs.durable import Jobs
 from rondo.settings.evaluating import SuiteSettings
 
-MOST_TARGETS = 20
 MOST_SCORES = 2_000
 _KIND = "eval"
 _AT_ONCE = 4
@@ -46,7 +48,7 @@ _log = logging.getLogger("rondo.evals")
 
 class Order(Struct, frozen=True, kw_only=True):
     """What is to be run. `targets` and `against` are words as `targets.py` has them; `dataset` is `name` or `name@3`,
-    or, with `dataset_hash`, a name. `against` None compares with nothing."""
+    or, with `dataset_hash`, a name. `against` None compares with nothing. `selection` is kept with the run."""
 
     app: str
     name: str
@@ -59,6 +61,7 @@ class Order(Struct, frozen=True, kw_only=True):
     guarded_slices: list[str] = []
     least_slice: int | None = None
     fresh: bool = False
+    selection: Selection | None = None
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -160,9 +163,12 @@ class Runs:
 
         return await asyncio.to_thread(read)
 
-    async def matrix(self, project: str, run_id: str, wish: Wish, about: Mapping[str, About]) -> Matrix:
-        """The run's targets, ranked. Without weights, the goals' own count. Raises NotFound, Conflict."""
-        return await asyncio.to_thread(self._matrix, project, run_id, wish, about)
+    async def matrix(self, project: str, run_id: str, said: Selection) -> Matrix:
+        """The run's targets, ranked by the goals' weights, the run's own selection, and what is said now.
+
+        Raises NotFound, Conflict, InvalidRequest.
+        """
+        return await asyncio.to_thread(self._matrix, project, run_id, said)
 
     async def _submit(self, run_id: str) -> None:
         try:
@@ -209,6 +215,7 @@ class Runs:
                     guarded_slices=order.guarded_slices,
                     least_slice=order.least_slice,
                     fresh=order.fresh,
+                    selection=order.selection,
                 ),
                 suite_hash=suite_hash(order.suite, judges),
                 dataset=dataset,
@@ -223,6 +230,8 @@ class Runs:
                 budget_usd=order.suite.budget_usd,
                 own_scorers=own,
             )
+            if order.selection is not None:
+                selection.checked(order.selection, _metrics(run))  # what is wrong with it is told before it is paid for
             examples = len(chosen(connection, run, order.suite))
             if not examples:
                 raise InvalidRequest(
@@ -256,16 +265,29 @@ class Runs:
                 return judges
         return {}
 
-    def _matrix(self, project: str, run_id: str, wish: Wish, about: Mapping[str, About]) -> Matrix:
+    def _matrix(self, project: str, run_id: str, said: Selection) -> Matrix:
         run = self._get(project, run_id)
         if run.report is None:
             raise Conflict(f"{run.id} is {run.status}, and has no report yet.", remedy="Wait until it is finished.")
-        served = [self._subjects.subject(project, target).served for target in run.targets]
-        models = [each if isinstance(each, tuple) else each.route for each in served]
-        if not wish.weights:
-            weights = {goal["metric"]: goal.get("weight", 1.0) for goal in run.suite.get("goals", ())}
-            wish = structs.replace(wish, weights=weights)
-        return decide(written.read(run.report), wish, [facts_of(each, about) for each in models])
+        report = written.read(run.report)
+        said = selection.checked(said, {metric.metric for target in report.targets for metric in target.metrics})
+        kept = selection.over(
+            selection.of_goals(run.suite.get("goals", ())), selection.read(run.suite.get("selection", {}))
+        )
+        wanted = selection.over(kept, said)
+        models = [self._asked_models(project, target, wanted.about) for target in run.targets]
+        labels = grid(run.targets, [all(model.rule_based for model in each) for each in models]).labels
+        contenders = [Contender(label=label, models=each) for label, each in zip(labels, models, strict=True)]
+        return decide(report, wanted, contenders)
+
+    def _asked_models(self, project: str, target: Target, about: Mapping[str, About]) -> list[AskedModel]:
+        """The models of a target, in the order they are tried; without details where it cannot be served any more."""
+        try:
+            served = self._subjects.subject(project, target).served
+        except RondoError:
+            return [AskedModel(name=name) for name in (target.model or target.label).split(", ")]
+        route = served if isinstance(served, tuple) else served.route
+        return [_asked_model(model, about.get(model.spec.name, About())) for model in route]
 
     def _resume(self, grant: Grant, run_id: str, budget_usd: float | None, again: bool) -> Run:
         if budget_usd is not None and not 0 < budget_usd < inf:
@@ -323,6 +345,24 @@ class Runs:
 
 
 _VERBS: dict[RunStatus, str] = {"paused": "pause", "cancelled": "cancel"}
+
+
+def _asked_model(model: ServedModel, about: About) -> AskedModel:
+    return AskedModel(
+        name=model.spec.name,
+        rule_based=model.spec.provider == RULE_BASED,
+        licence=about.licence,
+        context_window=about.context_window,
+        input_price=None if model.price is None else model.price.input,
+        output_price=None if model.price is None else model.price.output,
+    )
+
+
+def _metrics(run: Run) -> Collection[str]:
+    """What the run will measure, by name."""
+    from rondo.evals.columns import sources_of  # it imports NumPy, which a server without evaluations never needs
+
+    return [source.metric.name for source in sources_of(run)]
 
 
 def _examples(connection: Any, project: str, ids: set[str]) -> list[Example]:

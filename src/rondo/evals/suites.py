@@ -16,9 +16,12 @@ from rondo.evals.judges.model import Judge
 from rondo.evals.judges.version import version_of
 from rondo.evals.model import AskModel, Run, Scorer
 from rondo.evals.scorers import registry
+from rondo.evals.selection import Selection
 from rondo.settings.evaluating import SuiteSettings
 
-_BESIDE = ("judges", "goals", "guarded_slices", "least_slice", "fresh")
+BESIDE = ("judges", "goals", "guarded_slices", "least_slice", "fresh", "selection")
+"""What a run remembers beside its suite's own settings."""
+
 _DECIDE_NOTHING = frozenset(("dataset", "budget_usd", "max_concurrency", "timeout_s", "summary", "slices"))
 
 
@@ -30,6 +33,7 @@ def kept(
     guarded_slices: Sequence[str] = (),
     least_slice: int | None = None,
     fresh: bool = False,
+    selection: Selection | None = None,
 ) -> dict[str, Any]:
     """What a run remembers of its suite; of the judges, those that it uses."""
     beside = {
@@ -38,6 +42,7 @@ def kept(
         "guarded_slices": list(guarded_slices),
         "least_slice": least_slice,
         "fresh": fresh,
+        "selection": None if selection is None else msgspec.to_builtins(selection),
     }
     return {
         **settings.model_dump(mode="json", exclude_none=True),
@@ -60,7 +65,7 @@ def suite_hash(settings: SuiteSettings, judges: Mapping[str, Judge]) -> str:
 
 def settings_of(run: Run) -> SuiteSettings:
     """The suite's settings."""
-    return SuiteSettings.model_validate({name: value for name, value in run.suite.items() if name not in _BESIDE})
+    return SuiteSettings.model_validate({name: value for name, value in run.suite.items() if name not in BESIDE})
 
 
 def judges_of(run: Run) -> dict[str, Judge]:

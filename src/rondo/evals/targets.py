@@ -14,9 +14,15 @@ from rondo.evals.judges.model import Judge
 from rondo.evals.model import Target
 from rondo.gateway.evaluated import Served
 
+MOST_TARGETS = 20
+"""Of one run."""
+
+RULE_BASED = "extractive"
+"""The provider without a model: the baseline that every model has to beat."""
+
 
 class Subject(Struct, frozen=True):
-    """A target, ready to be asked. `identity` is a hash of all that decides its answers; `judges` are a release's own."""
+    """A target, ready to be asked. `identity` is a hash of all that decides its answers; `judges` are a release's."""
 
     target: Target
     served: Served

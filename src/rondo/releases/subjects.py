@@ -62,9 +62,7 @@ class ReleaseSubjects:
             if release is not None:
                 return _target(release)
             found = drafts.get(connection, project, app, hash_)
-            route = ", ".join(model["name"] for model in found.manifest["route"])
-            prompt = found.manifest["prompt"]["name"]
-            return Target(label=f"{app}@{found.hash[:8]}", app=app, hash=found.hash, prompt=prompt, model=route)
+            return Target(label=f"{app}@{found.hash[:8]}", app=app, hash=found.hash, **_asked(found.manifest))
 
     def subject(self, project: str, target: Target) -> Subject:
         """Raises NotFound, and what keeps a release from being served."""
@@ -122,7 +120,13 @@ class ReleaseSubjects:
 
 
 def _target(release: Release) -> Target:
-    return Target(label=release.label, app=release.app, number=release.number, hash=release.hash)
+    asked = _asked(release.manifest)
+    return Target(label=release.label, app=release.app, number=release.number, hash=release.hash, **asked)
+
+
+def _asked(manifest: dict[str, Any]) -> dict[str, str]:
+    """The prompt, and the models in the order they are tried."""
+    return {"prompt": manifest["prompt"]["name"], "model": ", ".join(model["name"] for model in manifest["route"])}
 
 
 def _stable(connection: Connection, project: str, app: str) -> Release:

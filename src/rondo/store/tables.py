@@ -60,7 +60,9 @@ def write_parquet(source: Path, target: Path, columns: dict[str, str]) -> int:
         database.execute(
             f"CREATE VIEW written AS FROM read_json({_quoted(str(source))}, {_LINES}, columns = {{{kinds}}})"
         )
-        done = database.execute(f"COPY written TO {_quoted(str(target))} (FORMAT PARQUET, COMPRESSION ZSTD, USE_TMP_FILE FALSE)")
+        done = database.execute(
+            f"COPY written TO {_quoted(str(target))} (FORMAT PARQUET, COMPRESSION ZSTD, USE_TMP_FILE FALSE)"
+        )
         rows: int = done.fetchall()[0][0]
         return rows
 
