@@ -183,7 +183,8 @@ def helper_of(handler: Callable[..., Any], call: ast.Call) -> Callable[..., Any]
 def answer(handler: Callable[..., Any]) -> str:
     """What comes back: the fields of a struct, or the keys of the object that the handler, or its helper, makes."""
     kind = typing.get_type_hints(handler)["return"]
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+    kind = next((each for each in typing.get_args(kind) if is_struct(each)), kind)  # the other one is a file
+    if is_struct(kind):
         return struct_text(kind)
     if getattr(kind, "__name__", "") in ("FileResponse", "Response"):
         return "a file"
@@ -193,6 +194,10 @@ def answer(handler: Callable[..., Any]) -> str:
                 keys = [key.value for key in node.value.keys if isinstance(key, ast.Constant)]
                 return "`{" + ", ".join(f'"{key!s}"' for key in keys) + "}`"
     sys.exit(f"{handler.__module__}.{handler.__name__}: say what it returns")
+
+
+def is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def helpers_of(handler: Callable[..., Any]) -> Iterator[Callable[..., Any]]:

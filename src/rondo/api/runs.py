@@ -16,13 +16,14 @@ from rondo.api.door import Asked, Door
 from rondo.errors import InvalidRequest
 from rondo.evals import store
 from rondo.evals.beside import beside_each_other
+from rondo.evals.evidence import Report
 from rondo.evals.filtering import Wanted, matching, next_place, parse_place
 from rondo.evals.matrix import Matrix
 from rondo.evals.model import Run, Scored
-from rondo.evals.runs import Order, Runs, shown
+from rondo.evals.runs import Order, Runs, ShownRun, shown
 from rondo.evals.selection import Selection
 from rondo.evals.store import Place
-from rondo.evals.written import as_markdown
+from rondo.evals.written import as_markdown, read
 from rondo.governance.model import Role
 from rondo.settings.project import goal_settings, suite_settings
 
@@ -76,7 +77,7 @@ class OwnScores(Struct, forbid_unknown_fields=True):
     last: bool = False
 
 
-async def create(asked: Asked) -> dict[str, Any]:
+async def create(asked: Asked) -> ShownRun:
     """Begin an evaluation run of a suite on one or several targets."""
     wanted = await asked.body(NewRun)
     suite = suite_settings(wanted.suite, file=f"suites/{wanted.name[:64]}.toml")
@@ -112,7 +113,7 @@ async def list_runs(asked: Asked) -> dict[str, Any]:
     return {"runs": [_shown(runs, run) for run in await asked.control.read(read)]}
 
 
-async def show(asked: Asked) -> dict[str, Any]:
+async def show(asked: Asked) -> ShownRun:
     """One run. With `wait` (seconds), it is answered once the run is further than `done` and `status` say."""
     runs, run_id = _runs(asked), asked.path("id")
     seconds = asked.query_number("wait", 0, least=0, most=_LONGEST_WAIT_S)
@@ -140,7 +141,7 @@ async def results(asked: Asked) -> dict[str, Any]:
     return {"results": rows, "after": next_place(rows) if more else None}
 
 
-async def report(asked: Asked) -> Response | dict[str, Any]:
+async def report(asked: Asked) -> Report | Response:
     """The report of a finished run, as JSON or as Markdown (`format=markdown`)."""
     run = await _runs(asked).get(asked.project, asked.path("id"))
     if run.report is None:
@@ -149,7 +150,7 @@ async def report(asked: Asked) -> Response | dict[str, Any]:
         )
     if asked.query("format") == "markdown":
         return Response(as_markdown(run), media_type="text/markdown; charset=utf-8")
-    return run.report
+    return read(run.report)
 
 
 async def decide(asked: Asked) -> Matrix:
@@ -175,26 +176,26 @@ async def examples(asked: Asked) -> dict[str, Any]:
     return {"examples": [{"example": each.example, "cells": each.cells} for each in found.rows], "after": found.after}
 
 
-async def cancel(asked: Asked) -> dict[str, Any]:
+async def cancel(asked: Asked) -> ShownRun:
     """Ask nothing more; results so far are kept."""
     runs = _runs(asked)
     return _shown(runs, await runs.cancel(asked.grant, asked.path("id")))
 
 
-async def pause(asked: Asked) -> dict[str, Any]:
+async def pause(asked: Asked) -> ShownRun:
     """Ask nothing more for now."""
     runs = _runs(asked)
     return _shown(runs, await runs.pause(asked.grant, asked.path("id")))
 
 
-async def resume(asked: Asked) -> dict[str, Any]:
+async def resume(asked: Asked) -> ShownRun:
     """Go on with a run that was paused, cancelled or has failed. What has been answered is not asked again."""
     wanted, runs = await asked.body(Resumption), _runs(asked)
     run = await runs.resume(asked.grant, asked.path("id"), budget_usd=wanted.budget_usd, again=wanted.again)
     return _shown(runs, run)
 
 
-async def add_scores(asked: Asked) -> dict[str, Any]:
+async def add_scores(asked: Asked) -> ShownRun:
     """Scores that the command line's own scorers gave, for a run that waits for them."""
     data = await asked.body_of_at_most(MOST_BYTES)
     try:
@@ -210,7 +211,7 @@ def _runs(asked: Asked) -> Runs:
     return asked.control.runs
 
 
-def _shown(runs: Runs, run: Run) -> dict[str, Any]:
+def _shown(runs: Runs, run: Run) -> ShownRun:
     return shown(run, runs.progress(run))
 
 

@@ -124,7 +124,7 @@ async def _started(api: Api, project: Path, suites: Sequence[str], **options: An
             "fresh": options["fresh"],
         }
         run = await api.post("/api/runs", body, slow=True)
-        await _confirm(api, run, suite, yes=options["yes"])
+        await confirm(api, run, suite, yes=options["yes"])
         runs.append(await _to_its_end(api, run, project))
     return runs
 
@@ -148,7 +148,7 @@ async def _to_its_end(api: Api, run: dict[str, Any], project: Path) -> dict[str,
     return run
 
 
-async def _confirm(api: Api, run: dict[str, Any], suite: SuiteSettings, *, yes: bool) -> None:
+async def confirm(api: Api, run: dict[str, Any], suite: SuiteSettings, *, yes: bool) -> None:
     """A person sees how much it is before it costs much; the run has begun, and is taken back."""
     if yes or suite.budget_usd is not None or run["total"] < _ASK_FROM or not sys.stdin.isatty():
         return

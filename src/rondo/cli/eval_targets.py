@@ -28,13 +28,17 @@ async def drafted(api: Api, project: Path, varied: Varied) -> list[str]:
 
     require_sound(project)
     archive = to_zip(read_folder(project, more=varied.prompts))
-    hashes = []
     prompts: Sequence[str | None] = varied.prompts or [None]
     models: Sequence[str | None] = varied.models or [None]
-    for prompt in prompts:
-        for model in models:
-            told = await api.upload("/api/drafts", archive, prompt=prompt, route=model)
-            hashes.append(str(told["hash"]))
+    return await drafts_of(api, archive, [(prompt, model) for prompt in prompts for model in models])
+
+
+async def drafts_of(api: Api, archive: bytes, pairs: Sequence[tuple[str | None, str | None]]) -> list[str]:
+    """Hashes of a zipped project's drafts, one for each prompt file with each route; None stands for its own."""
+    hashes = []
+    for prompt, route in pairs:
+        told = await api.upload("/api/drafts", archive, prompt=prompt, route=route)
+        hashes.append(str(told["hash"]))
     return hashes
 
 

@@ -1,6 +1,7 @@
 """Asking for one run: each question to a release or a model goes through the gateway's own pipeline, once.
 
-What is busy is asked again later, a little slower. Where the run's budget has no room beside what is under way, it is
+What is busy is asked again later, a little slower; a model that was waited for, and could not be reached even then, is
+not waited for again until it has answered, so that one that is away keeps nobody else waiting. Where the run's budget has no room beside what is under way, it is
 asked again when that has ended; where there is none even so, OutOfBudget ends the run. What an earlier life of the
 run was told, and could not keep, is found in the records, so that nothing is paid twice.
 """
@@ -17,7 +18,16 @@ from typing import Any, Protocol
 import msgspec
 from msgspec import structs
 
-from rondo.errors import BudgetExceeded, PriceUnknown, RondoError, Unauthorized, UpstreamCut, UpstreamTimeout
+from rondo.errors import (
+    BudgetExceeded,
+    PriceUnknown,
+    RondoError,
+    Unauthorized,
+    Unavailable,
+    UpstreamCut,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from rondo.evals.answers import answer_of, embedding_answer
 from rondo.evals.model import Answer, Run
 from rondo.evals.requests import ask_key
@@ -89,6 +99,7 @@ class Asking:
         self._alone = asyncio.Lock()
         self._is_tight = False
         self._busy = 0
+        self._away: set[str] = set()
         self._changed = asyncio.Event()
 
     async def ask(
@@ -112,11 +123,16 @@ class Asking:
         while await self.pace.enter():
             tries += 1
             try:
-                return await self._once(path, encoded, evaluated, tags, context)
+                answer = await self._once(path, encoded, evaluated, tags, context)
             except RondoError as error:
-                if tries >= _MOST_TRIES or not may_go_well(error):
+                if tries >= _MOST_TRIES or not may_go_well(error) or subject.identity in self._away:
+                    if tries > 1 and isinstance(error, UpstreamUnreachable | UpstreamTimeout | Unavailable):
+                        self._away.add(subject.identity)
                     raise
                 self.pace.sent_back(tries, error.retry_after)
+            else:
+                self._away.discard(subject.identity)
+                return answer
             finally:
                 self.pace.leave()
         raise Halted

@@ -110,14 +110,12 @@ def _differ(cells: Sequence[ExampleCell]) -> bool:
 
 
 async def _ids(runs: Runs, run: Run, after: str | None) -> list[str]:
-    """The next examples that the first target has been asked."""
+    """The next examples that the first target has been asked. Of the last, not all repeats may be among `found`."""
     if after is not None and (not after or len(after) > 200):
         raise InvalidRequest("`after` is not a place in the list.", remedy="Take it from the last page.", param="after")
     place = None if after is None else Place(0, after, _LAST_REPEAT)
     found = await runs.rows(run.project, run.id, target=0, after=place, limit=_AT_ONCE)
-    ids = list(dict.fromkeys(row.example.id for row in found))
-    # A page may end between two repeats of its last example: all of them are read by the example's id.
-    return ids
+    return list(dict.fromkeys(row.example.id for row in found))
 
 
 def _paired(run: Run, ids: Sequence[str], rows: Sequence[Row], metric: str | None) -> list[Beside]:

@@ -64,7 +64,7 @@ class Cell(Struct, frozen=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
-    """One row. `rank` and `total` are None where a criterion was not measured; `faults` say why it should not be chosen.
+    """One row. `rank` and `total` are None where a criterion was not measured; `faults` say why not to choose it.
 
     `comes_first` is None for candidates with faults as long as there are others. `usd_per_month` is what its answers
     would cost for the month's requests.

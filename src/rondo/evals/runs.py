@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
-import msgspec
 from msgspec import Struct, structs
 
 from rondo import clock
@@ -17,23 +16,22 @@ from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_name
 from rondo.datasets import store as datasets
 from rondo.datasets.model import Example
-from rondo.errors import Conflict, InvalidRequest, RondoError
-from rondo.evals import selection, store, written
+from rondo.errors import Conflict, InvalidRequest
+from rondo.evals import store
 from rondo.evals.cases import chosen
+from rondo.evals.choosing import matrix_of, require_measured
 from rondo.evals.evaluating import Progress
 from rondo.evals.judges.model import Judge
-from rondo.evals.grid import grid
-from rondo.evals.matrix import AskedModel, Contender, Matrix, decide
+from rondo.evals.matrix import Matrix
 from rondo.evals.model import Result, Run, RunStatus, Scored, Target
 from rondo.evals.runner import Runner
 from rondo.evals.scorers.registry import own_settings
-from rondo.evals.selection import About, Selection
+from rondo.evals.selection import Selection
 from rondo.evals.store import Place
 from rondo.evals.suites import kept, scorers_of, suite_hash
-from rondo.evals.targets import MOST_TARGETS, RULE_BASED, Subjects
+from rondo.evals.targets import MOST_TARGETS, Subjects
 from rondo.governance import audit
 from rondo.governance.admit import may_call
-from rondo.gateway.plan import ServedModel
 from rondo.governance.model import Grant
 from rondo.jobs.durable import Jobs
 from rondo.settings.evaluating import SuiteSettings
@@ -231,7 +229,7 @@ class Runs:
                 own_scorers=own,
             )
             if order.selection is not None:
-                selection.checked(order.selection, _metrics(run))  # what is wrong with it is told before it is paid for
+                require_measured(order.selection, run)
             examples = len(chosen(connection, run, order.suite))
             if not examples:
                 raise InvalidRequest(
@@ -249,7 +247,11 @@ class Runs:
         """The targets, the baseline among them, and its place. A baseline that is the only target compares nothing."""
         if not 1 <= len(order.targets) <= MOST_TARGETS:
             raise InvalidRequest(f"Name 1 to {MOST_TARGETS} targets, not {len(order.targets)}.", param="targets")
-        found = [self._subjects.resolve(project, order.app, word) for word in dict.fromkeys(order.targets)]
+        found: list[Target] = []
+        for word in dict.fromkeys(order.targets):
+            target = self._subjects.resolve(project, order.app, word)
+            if not any(_is_same(target, other) for other in found):
+                found.append(target)
         if order.against is None:
             return found, None
         against = self._subjects.resolve(project, order.app, order.against)
@@ -266,28 +268,7 @@ class Runs:
         return {}
 
     def _matrix(self, project: str, run_id: str, said: Selection) -> Matrix:
-        run = self._get(project, run_id)
-        if run.report is None:
-            raise Conflict(f"{run.id} is {run.status}, and has no report yet.", remedy="Wait until it is finished.")
-        report = written.read(run.report)
-        said = selection.checked(said, {metric.metric for target in report.targets for metric in target.metrics})
-        kept = selection.over(
-            selection.of_goals(run.suite.get("goals", ())), selection.read(run.suite.get("selection", {}))
-        )
-        wanted = selection.over(kept, said)
-        models = [self._asked_models(project, target, wanted.about) for target in run.targets]
-        labels = grid(run.targets, [all(model.rule_based for model in each) for each in models]).labels
-        contenders = [Contender(label=label, models=each) for label, each in zip(labels, models, strict=True)]
-        return decide(report, wanted, contenders)
-
-    def _asked_models(self, project: str, target: Target, about: Mapping[str, About]) -> list[AskedModel]:
-        """The models of a target, in the order they are tried; without details where it cannot be served any more."""
-        try:
-            served = self._subjects.subject(project, target).served
-        except RondoError:
-            return [AskedModel(name=name) for name in (target.model or target.label).split(", ")]
-        route = served if isinstance(served, tuple) else served.route
-        return [_asked_model(model, about.get(model.spec.name, About())) for model in route]
+        return matrix_of(self._get(project, run_id), said, self._subjects)
 
     def _resume(self, grant: Grant, run_id: str, budget_usd: float | None, again: bool) -> Run:
         if budget_usd is not None and not 0 < budget_usd < inf:
@@ -347,24 +328,6 @@ class Runs:
 _VERBS: dict[RunStatus, str] = {"paused": "pause", "cancelled": "cancel"}
 
 
-def _asked_model(model: ServedModel, about: About) -> AskedModel:
-    return AskedModel(
-        name=model.spec.name,
-        rule_based=model.spec.provider == RULE_BASED,
-        licence=about.licence,
-        context_window=about.context_window,
-        input_price=None if model.price is None else model.price.input,
-        output_price=None if model.price is None else model.price.output,
-    )
-
-
-def _metrics(run: Run) -> Collection[str]:
-    """What the run will measure, by name."""
-    from rondo.evals.columns import sources_of  # it imports NumPy, which a server without evaluations never needs
-
-    return [source.metric.name for source in sources_of(run)]
-
-
 def _examples(connection: Any, project: str, ids: set[str]) -> list[Example]:
     return list(datasets.read_examples(connection, project, [(id_, None) for id_ in sorted(ids)]))
 
@@ -391,7 +354,12 @@ def _lacks(result: Result, run: Run) -> bool:
     return result.answer is not None and any(name not in result.scores for name in run.own_scorers)
 
 
-def shown(run: Run, progress: Progress) -> dict[str, Any]:
+class ShownRun(Run, frozen=True, kw_only=True):
+    """A run, and how far it is now."""
+
+    progress: Progress
+
+
+def shown(run: Run, progress: Progress) -> ShownRun:
     """A run as the API has it."""
-    values: dict[str, Any] = msgspec.to_builtins(run)
-    return {**values, "progress": msgspec.to_builtins(progress)}
+    return ShownRun(**structs.asdict(run), progress=progress)

@@ -30,7 +30,9 @@ from rondo.releases.publish import Publisher
 
 PRODUCTION = "production"
 MODEL = "model:"
-_KEPT = 16
+_KEPT = 24
+"""More than a run has targets."""
+
 _SHORTEST_HASH = 8
 
 
@@ -124,7 +126,7 @@ def _target(release: Release) -> Target:
     return Target(label=release.label, app=release.app, number=release.number, hash=release.hash, **asked)
 
 
-def _asked(manifest: dict[str, Any]) -> dict[str, str]:
+def _asked(manifest: dict[str, Any]) -> dict[str, Any]:
     """The prompt, and the models in the order they are tried."""
     return {"prompt": manifest["prompt"]["name"], "model": ", ".join(model["name"] for model in manifest["route"])}
 
