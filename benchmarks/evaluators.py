@@ -22,15 +22,16 @@ CONCURRENCY = 32
 _SYSTEM = "You are the support assistant of a small online shop. Answer briefly and politely."
 _EXPECTED = "warehouse"
 _WORDS = """
-    address amount answer back bank basket bill black blue booking box bread broken button call cancel card change
-    charge chair city code collect colour complaint confirm contact copy cost country courier credit customer damage date
-    day deliver delivery discount door email empty error exchange fast fault find form free friend garden gift green guest
-    hand help holiday home hour house invoice item kettle key kitchen label lamp late letter light line link list login
-    lost mail message missing model money month morning name new night notice number offer office open order package pay
-    payment parcel password phone photo piece place plug point post present price print problem product proof question
-    receipt red refund reminder repair reply reset return safe sale screen screw send service shelf shop sign size small
-    sofa spare spring stock street summer table tax team test ticket time today tomorrow tool track transfer travel tyre
-    update van visit voucher wall want warranty watch week wheel white window winter wood word work wrong year
+    address amount answer back bank basket bill black blue booking box bread broken button call cancel card
+    change charge chair city code collect colour complaint confirm contact copy cost country courier credit
+    customer damage date day deliver delivery discount door email empty error exchange fast fault find form free
+    friend garden gift green guest hand help holiday home hour house invoice item kettle key kitchen label lamp
+    late letter light line link list login lost mail message missing model money month morning name new night
+    notice number offer office open order package pay payment parcel password phone photo piece place plug point
+    post present price print problem product proof question receipt red refund reminder repair reply reset
+    return safe sale screen screw send service shelf shop sign size small sofa spare spring stock street summer
+    table tax team test ticket time today tomorrow tool track transfer travel tyre update van visit voucher wall
+    want warranty watch week wheel white window winter wood word work wrong year
 """.split()
 
 _PROMPTFOO_YAML = """

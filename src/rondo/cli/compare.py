@@ -189,18 +189,61 @@ def _candidates(
     bundle, rules = _with_baseline(read_folder(project, more=prompts), settings)
     tried = list(dict.fromkeys(models or _models_of(settings)))
     files: Sequence[str | None] = list(dict.fromkeys(prompts)) or [None]
-    pairs = [
-        (prompt, model.replace(_AND_THEN, ",")) for prompt in files for model in tried if model not in rules
-    ]
-    pairs += [(None, name) for name in (rules if baseline else []) if baseline][:1] or [
-        (None, name) for name in tried if name in rules
+    asked = [name for name in tried if name not in rules]
+    named = [name for name in models if name in rules] or (rules if baseline else [])
+    pairs: list[tuple[str | None, str | None]] = [
+        *((prompt, model.replace(_AND_THEN, ",")) for prompt in files for model in asked),
+        *((None, name) for name in named),
     ]
     if not pairs:
         raise InvalidRequest("There is no model to compare.", remedy="Name some with --models.", param="models")
     if len(pairs) > MOST_TARGETS:
         raise InvalidRequest(
-            f"{len(files)} prompts with {len(tried)} models make {len(pairs)} candidates; {MOST_TARGETS} are the most.",
+            f"{len(files)} × {len(asked)} prompts and models and the baseline are {len(pairs)} candidates;"
+            f" at most {MOST_TARGETS} are compared.",
             remedy="Name fewer with --models and --prompts.",
             param="models",
         )
     return bundle, pairs
+
+
+def _with_baseline(bundle: Bundle, settings: ProjectSettings) -> tuple[Bundle, list[str]]:
+    """The bundle, which has a rule-based model whether or not the project names one, and the names of those."""
+    from rondo.evals.targets import RULE_BASED
+    from rondo.releases.model import Bundle
+    from rondo.settings.project import FILE
+
+    rules = [name for name, model in settings.models.items() if model.provider == RULE_BASED]
+    if rules:
+        return bundle, rules
+    name = "baseline"
+    while name in settings.models:
+        name += "-rules"
+    table = f'\n[models.{name}]\nprovider = "{RULE_BASED}"\n'.encode()
+    return Bundle({**bundle.files, FILE: bundle.files[FILE] + table}), [name]
+
+
+def _models_of(settings: ProjectSettings) -> list[str]:
+    """The models that may answer: those of the route, then the others, but for those that only judge or check."""
+    others = {model for key, model in settings.named_models() if not key.endswith(".use")}
+    route = settings.app.route
+    return [*route, *(name for name in settings.models if name not in {*route, *others})]
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _weights(words: Sequence[str]) -> dict[str, float]:
+    """Raises InvalidRequest."""
+    found: dict[str, float] = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = -1.0
+        if not name or not 0 <= weight < float("inf"):
+            raise InvalidRequest(f"{word!r:.80} is no weight.", remedy="Write it as METRIC=NUMBER.", param="weight")
+        found[name] = weight
+    return found

@@ -44,6 +44,7 @@ _RESUME = "rondo redteam --resume"
     metavar="WORD",
     help="Attack this in place of the working tree: production, a release's number, model:NAME.",
 )
+@click.option("--models", metavar="A,B", help="Attack the working tree with each of these models in place of its route.")
 @click.option(
     "--risk", "risks", multiple=True, metavar="LLM01", help="Only attacks of this risk; several times for several."
 )
@@ -145,6 +146,7 @@ async def _begun(
     attacks: Attacks,
     *,
     targets: Sequence[str],
+    models: str | None,
     user: str | None,
     repeats: int | None,
     budget: float | None,
@@ -157,7 +159,8 @@ async def _begun(
     from rondo.redteam.suite import DATASET, NAME, suite
     from rondo.settings.project import read
 
-    chosen = list(targets) or await drafted(api, project, Varied())
+    varied = Varied([word.strip() for word in (models or "").split(",") if word.strip()])
+    chosen = list(targets) or await drafted(api, project, varied)
     version = await _sent(api, DATASET, [_plain(each) for each in attacks.examples])
     body = {
         "app": read(project).app.name,
