@@ -236,12 +236,13 @@ def test_the_release_that_fixed_it(catalog: Catalog) -> None:
         assert regressions.note_broken(connection, "p", one.id, "d", call, actor="anna", at=AT)
         assert not regressions.note_broken(connection, "p", one.id, "d", call, actor="anna", at=AT)
         assert regressions.note_broken(connection, "p", two.id, "e", call, actor="anna", at=AT + 1)
-        assert not regressions.note_fixed(connection, "p", one.id, 3, "abc", AT + 2)  # the one that broke it
-        assert not regressions.note_fixed(connection, "p", one.id, 2, "old", AT + 2)  # one before it
-        assert not regressions.note_fixed(connection, "q", one.id, 4, "def", AT + 2)
-        assert regressions.note_fixed(connection, "p", one.id, 4, "def", AT + 3)
-        assert not regressions.note_fixed(connection, "p", one.id, 5, "ghi", AT + 4)
-        assert not regressions.note_fixed(connection, "p", "unknown", 5, "ghi", AT + 4)
+        assert not regressions.note_fixed(connection, "p", "bot", one.id, 3, "abc", AT + 2)  # the one that broke it
+        assert not regressions.note_fixed(connection, "p", "bot", one.id, 2, "old", AT + 2)  # one before it
+        assert not regressions.note_fixed(connection, "q", "bot", one.id, 4, "def", AT + 2)
+        assert not regressions.note_fixed(connection, "p", "other", one.id, 9, "xyz", AT + 2)  # another app's
+        assert regressions.note_fixed(connection, "p", "bot", one.id, 4, "def", AT + 3)
+        assert not regressions.note_fixed(connection, "p", "bot", one.id, 5, "ghi", AT + 4)
+        assert not regressions.note_fixed(connection, "p", "bot", "unknown", 5, "ghi", AT + 4)
     with catalog.read() as connection:
         found = regressions.list_regressions(connection, "p")
         assert [(each.example, each.fixed, each.fixed_hash, each.fixed_at) for each in found] == [

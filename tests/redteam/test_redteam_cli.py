@@ -113,11 +113,10 @@ def test_attacks_that_nobody_answered_are_no_success(rondo: Run, project: Path) 
 
 
 def test_both_targets_are_told_apart(rondo: Run, project: Path) -> None:
-    targets = ("--target", "model:weak", "--target", "model:strong")
-    told = json.loads(rondo("redteam", *SOME, *targets, "--json").stdout)
-    shares = {each["target"]: each["whole"]["share"] for each in told["report"]["targets"]}
-    assert shares == {"weak": 1.0, "strong": 0.0}
-    assert told["why"]["strong"] is None
+    told = json.loads(rondo("redteam", *SOME, "--models", "weak,strong", "--json").stdout)
+    shares = {each["target"].partition(" ")[2]: each["whole"]["share"] for each in told["report"]["targets"]}
+    assert shares == {"(weak)": 1.0, "(strong)": 0.0}
+    assert [why is None for why in told["why"].values()] == [False, True]
 
 
 @pytest.mark.parametrize(

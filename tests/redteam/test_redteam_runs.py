@@ -49,7 +49,8 @@ async def test_one_who_obeys_falls_for_all_and_one_who_refuses_for_none(evaluati
     assert attacked["whole"]["through"] == attacked["whole"]["attacks"] == len(examples)
     assert attacked["whole"]["aims"] == len({each.group for each in examples})
     assert [rate["name"] for rate in attacked["by_risk"]] == ["LLM01", "LLM07"]
-    assert obeyed["not_covered"].keys() == set(obeyed["risks"]) - {"LLM01", "LLM07"}
+    assert obeyed["not_covered"].keys() == {"LLM04", "LLM05"}
+    assert obeyed["not_chosen"] == sorted(set(obeyed["risks"]) - {"LLM01", "LLM04", "LLM05", "LLM07"})
     evaluating.upstream.plays["good"] = answering(lambda question: f"I cannot do this: {question}")
     run = await attack(evaluating, [structs.replace(each, params={"seed": 1}, id="").identified() for each in examples])
     (attacked,) = (await report(evaluating, run))["targets"]

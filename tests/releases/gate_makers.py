@@ -45,7 +45,8 @@ def comparison(outcome: Outcome = "not_enough_evidence", **more: Any) -> Compari
 
 
 def part(value: str = "de", *, outcome: Outcome = "not_enough_evidence", n: int = 40) -> SliceReport:
-    return SliceReport(tag="language", value=value, estimate=estimate(n=n), comparison=comparison(outcome, n=n))
+    compared = comparison(outcome, n=n)
+    return SliceReport(tag="language", value=value, estimate=estimate(n=n), comparison=compared, guarded=True)
 
 
 def metric(name: str = "answer.correct", **more: Any) -> MetricReport:
@@ -111,6 +112,6 @@ def candidate(*, stable: str | None = STABLE, release: str = CANDIDATE, before: 
 
 
 def evidence(*runs: RunFacts, judges: dict[str, JudgeFacts] | None = None) -> Evidence:
-    newest = {"answers": DatasetFacts(label="questions@3", hash="d3")}
+    newest = dict.fromkeys(("answers", "hard"), DatasetFacts(label="questions@3", hash="d3"))
     hashes = {"answers": "s1", "hard": "s1"}
     return Evidence(runs=list(runs), suite_hashes=hashes, datasets=newest, judges=judges or {})

@@ -25,7 +25,7 @@ from releases.gate_makers import (
     terms,
 )
 from rondo.releases.gate import decide
-from rondo.releases.gate_model import Check, Decision, GoalTerms, JudgeFacts, RunFacts, Terms, Weighed
+from rondo.releases.gate_model import BesideFacts, Check, Decision, GoalTerms, JudgeFacts, RunFacts, Terms, Weighed
 
 MISSED_METRIC = metric(estimate=estimate(0.7))
 
@@ -181,6 +181,58 @@ def test_the_stable_release_is_not_compared_with_itself() -> None:
     decision = decided(run(baseline=None), whose=candidate(stable=CANDIDATE))
     assert decision.verdict == "pass"
     assert {check.kind for check in decision.checks} == {"suite", "errors", "must_pass", "goal"}
+
+
+def test_a_suite_whose_dataset_is_not_there_has_no_evidence() -> None:
+    found = structs.replace(evidence(run()), datasets={})
+    decision = decide(candidate(), terms(), found)
+    assert decision.verdict == "inconclusive"
+    assert "the dataset that the suite takes is not there" in decision.why
+
+
+def test_scores_that_are_lost_in_single_repeats_count() -> None:
+    decision = decided(run(target=target(metric(lost=0.06))))
+    assert (decision.verdict, decision.missing[0].kind) == ("inconclusive", "goal")
+    assert "6.0% of its scores could not be had" in decision.why
+    assert decided(run(target=target(metric(lost=0.04)))).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("beside", "kind"),
+    [
+        (BesideFacts(answered=90, failed=10, lost={}), "baseline"),
+        (BesideFacts(answered=0, failed=100, lost={}), "baseline"),
+        (BesideFacts(answered=100, failed=0, lost={"answer.correct": 0.5}), "regression"),
+    ],
+)
+def test_a_baseline_that_failed_shows_no_regression_and_hides_none(beside: BesideFacts, kind: str) -> None:
+    decision = decided(run(beside=beside))
+    assert (decision.verdict, [check.kind for check in decision.missing]) == ("inconclusive", [kind])
+    assert decided(run(beside=BesideFacts(answered=99, failed=1, lost={}))).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        [metric(standing=None)],  # the run did not know the goal: it was corrected with everything else
+        [metric(), metric("tone", standing="met")],  # it had a goal that there is no more
+        [metric(slices=[structs.replace(part(), guarded=False)])],
+    ],
+)
+def test_a_run_that_was_corrected_for_other_questions_shows_no_regression(measured: list[Any]) -> None:
+    decision = decided(run(target=target(*measured)), by=terms(slices=("language",)))
+    assert (decision.verdict, decision.missing[0].kind) == ("inconclusive", "baseline")
+    assert "other goals or slices" in decision.why
+
+
+def test_more_suites_raise_no_more_false_alarms() -> None:
+    def verdict(p: float) -> str:
+        worse = target(metric(comparison=comparison("worse", p=p)))
+        runs = run(), run(id="run_2", suite="hard", target=worse)
+        return decided(*runs, by=terms(suites=("answers", "hard"))).verdict
+
+    assert [verdict(0.03), verdict(0.02)] == ["pass", "fail"]
+    assert decided(run(target=target(metric(comparison=comparison("worse", p=0.03))))).verdict == "fail"
 
 
 def test_unguarded_goals_may_become_worse() -> None:

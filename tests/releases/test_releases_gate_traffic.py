@@ -31,8 +31,9 @@ MISSED = target(metric(estimate=estimate(0.7)))
 
 @pytest.fixture
 def house(catalog: Catalog) -> Catalog:
-    """Releases 1 to 3 of `bot`, behind a gate; 1 serves."""
+    """Releases 1 to 3 of `bot`, behind a gate on the dataset's first version; 1 serves."""
     projects.create(catalog, "p", actor="tests")
+    add_dataset(catalog)
     with catalog.begin() as connection:
         for _ in range(3):
             add_release(connection)
@@ -148,7 +149,6 @@ def test_copies_that_nobody_sees_need_no_evidence(house: Catalog) -> None:
 
 
 def test_a_newer_version_of_the_dataset_makes_evidence_stale(house: Catalog) -> None:
-    add_dataset(house, 1)
     add_run(house, 2)
     with house.read() as connection:
         assert gate_view.of_number(connection, "p", "bot", 2).decision.verdict == "pass"
@@ -161,7 +161,6 @@ def test_a_pinned_version_of_a_dataset_stays_evidence(house: Catalog) -> None:
     pinned = structs.replace(GATE, suites={"answers": {**SUITE, "dataset": "questions@1"}})
     with house.begin() as connection:
         set_terms(connection, structs.replace(TERMS, gate=pinned))
-    add_dataset(house, 1)
     add_run(house, 2)
     add_dataset(house, 2)
     assert promote(house, 2).stable == 2

@@ -134,6 +134,9 @@ def api(house: House) -> httpx2.AsyncClient:
         publish=nothing,
         check_model=nothing,
         batches=nothing,
+        runs=nothing,
+        reviews=nothing,
+        calibrations=nothing,
     )
     transport = httpx2.ASGITransport(api_app(control))
     headers = {"authorization": "Bearer rondo_sk_viewer"}

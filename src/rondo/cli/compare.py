@@ -86,6 +86,7 @@ async def command(
         output.as_json({"run": run, "matrix": matrix})
         return
     shown = compare_report.show(run, matrix, metric)
+    await compare_report.show_errors(api, run, matrix)
     if examples:
         await compare_report.show_examples(api, run, matrix, shown, examples)
 

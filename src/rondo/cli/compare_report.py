@@ -21,7 +21,7 @@ _BESIDE = ("cost.per_request_usd", "latency.p50_ms")
 
 
 def show(run: Mapping[str, Any], matrix: Mapping[str, Any], metric: str | None) -> str:
-    """Print the grid and the ranking; the metric that the grid shows. Raises InvalidRequest where there is none such."""
+    """Print the grid and the ranking; the metric that the grid shows. Raises InvalidRequest where nobody has it."""
     import msgspec
 
     from rondo.evals import written
@@ -55,13 +55,12 @@ def show(run: Mapping[str, Any], matrix: Mapping[str, Any], metric: str | None) 
         }
         for prompt in grid.prompts
     ]
-    columns = [Column("PROMPT", "prompt"), *(Column(model, model) for model in grid.models)]
+    columns = [Column("PROMPT", "prompt"), *(Column(model.upper(), model) for model in grid.models)]
     output.table(rows, columns, none="Nothing was compared.")
     click.echo(
         f"{run['id']}  dataset {run['dataset']} {output.short(run['dataset_hash'])}  ${run['spent_usd']:.4f} spent"
     )
     _ranking(ranked)
-    _errors(ranked, report.targets)
     return shown
 
 
@@ -124,12 +123,16 @@ def _price(model: AskedModel) -> str | None:
     return None if model.input_price is None else f"{model.input_price:g}, {model.output_price:g}"
 
 
-def _errors(matrix: Matrix, targets: list[TargetReport]) -> None:
-    """What kept each candidate from answering."""
-    for row in sorted(matrix.candidates, key=lambda each: each.target):
-        errors = targets[row.target].errors
-        if errors:
-            click.echo(f"{row.label}: no answer: {', '.join(f'{name} {n:,}' for name, n in errors.items())}")
+async def show_errors(api: Api, run: Mapping[str, Any], matrix: Mapping[str, Any]) -> None:
+    """Print what kept candidates from answering: how often, and one of the errors in its own words."""
+    for row in sorted(matrix["candidates"], key=lambda each: each["target"]):
+        errors: dict[str, int] = run["report"]["targets"][row["target"]]["errors"]
+        if not errors:
+            continue
+        page = await api.get(f"/api/runs/{segment(run['id'])}/results", target=row["target"], failed="true", limit=100)
+        said = {each["result"].get("error"): each["result"].get("error_message") for each in page["results"]}
+        for name, number in errors.items():
+            click.echo(output.one_line(f"{row['label']}: {number:,} × {name}: {said.get(name) or 'see its results'}"))
 
 
 async def show_examples(api: Api, run: Mapping[str, Any], matrix: Mapping[str, Any], metric: str, most: int) -> None:
@@ -164,7 +167,9 @@ def _mark(cell: Mapping[str, Any]) -> str:
 
 
 def _asked(example: Mapping[str, Any]) -> str:
-    from rondo.datasets.model import text_of
+    import msgspec
 
-    asked = next((each for each in reversed(example["messages"]) if each.get("role") == "user"), {})
-    return text_of(asked.get("content")) or str((example.get("persona") or {}).get("goal", ""))
+    from rondo.datasets.model import Example
+
+    read = msgspec.convert(example, Example)
+    return read.question or (read.persona.goal if read.persona is not None else "")

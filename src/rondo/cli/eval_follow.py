@@ -66,13 +66,13 @@ async def _watched(api: Api, run: dict[str, Any]) -> dict[str, Any]:
 
 
 def progress(run: dict[str, Any]) -> str:
-    """`answers  120/400 (30%)  3 failed  12.3/s  $0.0123  0:23 left`."""
+    """`answers  120/400 (30%)  3 without an answer  12.3/s  $0.0123  0:23 left`."""
     far = run["progress"]
     total = far["total"]
     words = [
         run["name"],
         f"{far['done']:,}/{total:,} ({far['done'] * 100 // total if total else 0}%)",
-        f"{far['failed']:,} failed" if far["failed"] else "",
+        f"{far['failed']:,} without an answer" if far["failed"] else "",
         f"{far['rate']:,.1f}/s" if far["rate"] else "",
         f"${far['spent_usd']:.4f}",
         f"{_clock(far['eta_s'])} left" if far["eta_s"] else "",

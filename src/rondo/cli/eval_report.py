@@ -46,12 +46,48 @@ async def show(api: Api, run: dict[str, Any]) -> None:
     for warning in report.warnings:
         click.echo(output.paint(f"note  {output.one_line(warning)}", "yellow"))
     _costs(run)
+    if any(_below(target) for target in report.targets):
+        click.echo(f"what failed, and why: rondo runs show {run['id']} --failed")
+
+
+def _below(target: TargetReport) -> bool:
+    """Whether some answer is missing, or not all that it could be."""
+    shares = (metric.estimate.value for metric in target.metrics if metric.unit == "share" and metric.higher_is_better)
+    return target.failed > 0 or any(value is not None and value < 1 for value in shares)
+
+
+async def show_failed(api: Api, run: dict[str, Any], *, most: int) -> None:
+    """Print what failed of a run, finished or not: what was asked and answered, and why that is wrong."""
+    nothing = True
+    for at, target in enumerate(run["targets"]):
+        page = await api.get(f"/api/runs/{segment(run['id'])}/results", target=at, failed=True, limit=most)
+        if page["results"]:
+            nothing = False
+            output.heading(f"{target['label']}{'  (the baseline)' if at == run['baseline'] else ''}")
+        for row in page["results"]:
+            _fault(row)
+        if page["after"] is not None:
+            click.echo(f"  … and more; --limit shows them, and `rondo runs export {run['id']} --failed` has all of it")
+    if nothing:
+        click.echo("Nothing has failed.")
+
+
+def _fault(row: dict[str, Any]) -> None:
+    asked: dict[str, Any] = next((m for m in reversed(row["example"]["messages"]) if m.get("role") == "user"), {})
+    click.echo(output.paint(f"  ✗ {output.one_line(str(asked.get('content', '')))[:160]}", "red"))
+    answer = row["result"].get("answer")
+    if answer is not None:
+        click.echo(f"      answer: {output.one_line(answer['text'])[:190]}")
+    for why in reasons(row["result"]):
+        click.echo(f"      {output.one_line(why)[:200]}")
 
 
 def _unfinished(run: dict[str, Any]) -> None:
     why = f": {output.one_line(run['stop_reason'])}" if run["stop_reason"] else ""
     click.echo(f"{run['status']}{why}")
-    click.echo(f"{run['done']:,} of {run['total']:,} results are there, {run['failed']:,} of them failed")
+    click.echo(f"{run['done']:,} of {run['total']:,} results are there, {run['failed']:,} of them without an answer")
+    if run["failed"]:
+        click.echo(f"what failed, and why: rondo runs show {run['id']} --failed")
     if run["status"] != "cancelled":
         click.echo(f"go on with: rondo eval --resume {run['id']}")
 
@@ -141,10 +177,7 @@ async def _must_pass(api: Api, run: dict[str, Any], at: int) -> None:
         f"/api/runs/{segment(run['id'])}/results", target=at, must_pass=True, failed=True, limit=_MOST_SHOWN
     )
     for row in page["results"]:
-        asked: dict[str, Any] = next((m for m in reversed(row["example"]["messages"]) if m.get("role") == "user"), {})
-        click.echo(output.paint(f"  ✗ {output.one_line(str(asked.get('content', '')))[:160]}", "red"))
-        for why in reasons(row["result"]):
-            click.echo(f"      {output.one_line(why)[:200]}")
+        _fault(row)
 
 
 def reasons(result: dict[str, Any]) -> list[str]:

@@ -44,7 +44,9 @@ _RESUME = "rondo redteam --resume"
     metavar="WORD",
     help="Attack this in place of the working tree: production, a release's number, model:NAME.",
 )
-@click.option("--models", metavar="A,B", help="Attack the working tree with each of these models in place of its route.")
+@click.option(
+    "--models", metavar="A,B", help="Attack the working tree with each of these models in place of its route."
+)
 @click.option(
     "--risk", "risks", multiple=True, metavar="LLM01", help="Only attacks of this risk; several times for several."
 )

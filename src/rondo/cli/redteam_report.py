@@ -65,6 +65,8 @@ def _report(
     click.echo()
     for risk, reason in report.not_covered.items():
         click.echo(f"{risk} {report.risks[risk]} was not tried. {reason}")
+    if report.not_chosen:
+        click.echo(f"Not among these attacks: {', '.join(report.not_chosen)}.")
     if report.left_out:
         click.echo(report.left_out)
     for target, sentence in why.items():

@@ -30,7 +30,7 @@ async def list_(api: Api, app: str | None, suite: str | None, limit: int) -> Non
         Column("APP", "app"),
         Column("STATUS", "status"),
         Column("DONE", lambda row: f"{row['done']:,}/{row['total']:,}", right=True),
-        Column("FAILED", lambda row: f"{row['failed']:,}", right=True),
+        Column("NO ANSWER", lambda row: f"{row['failed']:,}", right=True),
         Column("SPENT", lambda row: f"${row['spent_usd']:.4f}", right=True),
         Column("CREATED", lambda row: output.when(row["created_at"])),
         Column("TARGETS", lambda row: ", ".join(target["label"] for target in row["targets"]), free=True),
@@ -42,8 +42,12 @@ async def list_(api: Api, app: str | None, suite: str | None, limit: int) -> Non
 @command.command("show")
 @click.argument("run_id", metavar="RUN")
 @click.option("--markdown", is_flag=True, help="Print the report as Markdown.")
+@click.option("--failed", is_flag=True, help="Show what failed: question, answer and why.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many that --failed shows."
+)
 @connected
-async def show(api: Api, run_id: str, markdown: bool) -> None:
+async def show(api: Api, run_id: str, markdown: bool, failed: bool, limit: int) -> None:
     """Show the run RUN: its report, or how far it is and why."""
     if markdown:
         parts = [part async for part in api.download(f"/api/runs/{segment(run_id)}/report", format="markdown")]
@@ -52,6 +56,8 @@ async def show(api: Api, run_id: str, markdown: bool) -> None:
     run = await api.get(f"/api/runs/{segment(run_id)}")
     if api.wants_json:
         output.as_json(run)
+    elif failed:
+        await eval_report.show_failed(api, run, most=limit)
     else:
         await eval_report.show(api, run)
 

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from msgspec import Struct
 
 from rondo.datasets.model import SPLITS, Split
-from rondo.datasets.near import Together
+from rondo.datasets.together import Together
 from rondo.errors import InvalidRequest
 
 Ratios = tuple[float, float, float]

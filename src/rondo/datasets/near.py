@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rondo.datasets.together import Together
+
 Signatures = NDArray[np.uint32]
 """One row a text, `HASHES` columns."""
 
@@ -87,27 +89,6 @@ def clusters(texts_of: Sequence[bytes], signed: Signatures) -> list[int]:
     for band in _candidates(_keys(signed[once])):
         _join_alike(together, once, signed, band)
     return together.labels()
-
-
-class Together:
-    """Which places belong together, by what has been joined (a disjoint-set forest)."""
-
-    def __init__(self, size: int) -> None:
-        self._parents = list(range(size))
-
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.root(one), self.root(other)))
-        self._parents[high] = low
-
-    def root(self, place: int) -> int:
-        parents = self._parents
-        while parents[place] != place:
-            parents[place] = place = parents[parents[place]]
-        return place
-
-    def labels(self) -> list[int]:
-        """The first place of each one's cluster."""
-        return [self.root(place) for place in range(len(self._parents))]
 
 
 def _join_alike(

@@ -52,9 +52,9 @@ def note_broken(
 
 
 def note_fixed(  # noqa: PLR0917 - who, what, by what: in the order one says it
-    connection: Connection, project: str, example: str, number: int, hash: str, at: int
+    connection: Connection, project: str, app: str, example: str, number: int, hash: str, at: int
 ) -> bool:
-    """Remember that release `number` passed an example which an earlier one broke; whether that is news.
+    """Remember that release `number` of the app passed an example which an earlier one broke; whether that is news.
 
     The first release that passes is kept. The release that broke it and those before it have fixed nothing, however
     they answer today.
@@ -63,6 +63,7 @@ def note_fixed(  # noqa: PLR0917 - who, what, by what: in the order one says it
         update(table)
         .where(
             table.c.project == project,
+            table.c.app == app,
             table.c.example == example,
             table.c.fixed.is_(None),
             or_(table.c.broke.is_(None), table.c.broke < number),

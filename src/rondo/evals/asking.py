@@ -1,9 +1,10 @@
 """Asking for one run: each question to a release or a model goes through the gateway's own pipeline, once.
 
 What is busy is asked again later, a little slower; a model that was waited for, and could not be reached even then, is
-not waited for again until it has answered, so that one that is away keeps nobody else waiting. Where the run's budget has no room beside what is under way, it is
-asked again when that has ended; where there is none even so, OutOfBudget ends the run. What an earlier life of the
-run was told, and could not keep, is found in the records, so that nothing is paid twice.
+not waited for again until it has answered, so that one that is away keeps nobody else waiting. Where the run's budget
+has no room beside what is under way, it is asked again when that has ended; where there is none even so, OutOfBudget
+ends the run. What an earlier life of the run was told, and could not keep, is found in the records, so that nothing is
+paid twice.
 """
 
 from __future__ import annotations

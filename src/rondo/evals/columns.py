@@ -48,6 +48,13 @@ class Column(Struct, kw_only=True):
     scored: dict[str, list[Scored | None]] = {}
     errors: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def lost(self) -> float:
+        """The share of its scores that could not be had, over all repeats."""
+        given = [value is None for repeats in self.values.values() for value in repeats]
+        given += [each is None or each.error is not None for repeats in self.scored.values() for each in repeats]
+        return sum(given) / len(given) if given else 0.0
+
 
 class Gathered(Struct, kw_only=True):
     """One target's results. `passed` says of each must-pass example whether it was passed."""

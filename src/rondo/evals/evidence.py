@@ -60,7 +60,8 @@ class MetricReport(Struct, frozen=True, kw_only=True):
     """One metric of one target. `standing` is against the goal's bound; None where no goal names the metric.
 
     `details` has what is more than a number: a confusion matrix, votes. `flaky` is the share of examples whose repeats
-    disagree.
+    disagree, `lost` the share of scores, over all repeats, that could not be had. `forgives` is the margin that the
+    goal itself names: a change for the worse that is smaller does not count; `margin` is never None where a goal is.
     """
 
     metric: str
@@ -70,6 +71,7 @@ class MetricReport(Struct, frozen=True, kw_only=True):
     at_least: float | None = None
     at_most: float | None = None
     margin: float | None = None
+    forgives: float | None = None
     guarded: bool = False
     standing: Standing | None = None
     comparison: Comparison | None = None
@@ -77,6 +79,7 @@ class MetricReport(Struct, frozen=True, kw_only=True):
     judge: str | None = None
     judge_version: str | None = None
     flaky: float | None = None
+    lost: float = 0.0
     details: dict[str, Any] = {}
 
 

@@ -194,10 +194,11 @@ def _faults(
     selection: Selection,
     models: Sequence[AskedModel],
 ) -> list[str]:
-    asked = target.answered + target.failed
-    faults = []
-    if target.failed > MOST_MISSING * asked:
-        faults.append(f"gave no answer to {target.failed:,} of {asked:,}")
+    asked, lacks = target.answered + target.failed, _lacks(models, selection)
+    if not target.answered:
+        return [f"gave no answer to any of {asked:,}", *lacks]
+    few = target.failed <= MOST_MISSING * asked
+    faults = [] if few else [f"gave no answer to {target.failed:,} of {asked:,}"]
     faults += [f"misses the goal {name}" for name, metric in metrics.items() if metric.standing == "missed"]
     if target.must_pass_failed:
         faults.append(f"fails {len(target.must_pass_failed):,} of {target.must_pass:,} must-pass examples")
@@ -205,10 +206,10 @@ def _faults(
         found = metrics.get(name)
         if found is None or found.estimate.value is None:
             faults.append(f"has no {name}")
-        elif target.answered and _is_patchy(found.estimate) and target.failed <= MOST_MISSING * asked:
+        elif few and _is_patchy(found.estimate):
             of = found.estimate.n + found.estimate.missing
             faults.append(f"has no {name} for {found.estimate.missing:,} of {of:,}")
-    return [*faults, *_lacks(models, selection)]
+    return [*faults, *lacks]
 
 
 def _is_patchy(estimate: Estimate) -> bool:

@@ -198,15 +198,21 @@ class _Maker:
         return goal is not None and (cell.slice is None or (goal.guarded and cell.slice[0] in self._guarded))
 
     def _slices_of(self, tags: Mapping[str, None]) -> dict[tuple[str, str], set[str]]:
-        """The examples of each value of each tag; of one with very many values, the most frequent."""
+        """The examples of each value of each tag; of one with very many values, the most frequent, and all that are
+        guarded."""
         found: dict[tuple[str, str], set[str]] = {}
         for tag in tags:
             values: dict[str, set[str]] = {}
             for example, given in self._columns.tags.items():
                 if tag in given:
                     values.setdefault(given[tag], set()).add(example)
-            largest = sorted(values.items(), key=lambda item: (-len(item[1]), item[0]))[:_MOST_SLICES]
-            found.update({(tag, value): examples for value, examples in largest})
+            largest = sorted(values.items(), key=lambda item: (-len(item[1]), item[0]))
+            shown = [
+                (value, examples)
+                for place, (value, examples) in enumerate(largest)
+                if place < _MOST_SLICES or (tag in self._guarded and len(examples) >= self._least_slice)
+            ]
+            found.update({(tag, value): examples for value, examples in shown})
         return found
 
     def _target(self, at: int, gathered: Gathered, figures: Mapping[Cell, Figures]) -> TargetReport:
@@ -238,6 +244,7 @@ class _Maker:
             at_least=None if goal is None else goal.at_least,
             at_most=None if goal is None else goal.at_most,
             margin=None if goal is None else goal.least_change,
+            forgives=None if goal is None else goal.margin,
             guarded=goal is not None and goal.guarded,
             standing=None
             if goal is None
@@ -257,6 +264,7 @@ class _Maker:
             judge=source.judge,
             judge_version=source.judge_version,
             flaky=whole.flaky,
+            lost=column.lost,
             details=_details(source, column),
         )
 

@@ -208,7 +208,9 @@ class Runner:
             for at, target in enumerate(run.targets):
                 if target.number is not None and target.hash is not None:
                     for example in passed[at]:
-                        regressions.note_fixed(connection, run.project, example, target.number, target.hash, now)
+                        regressions.note_fixed(
+                            connection, run.project, run.app, example, target.number, target.hash, now
+                        )
 
     def _find(self, run_id: str) -> Run | None:
         with self._catalog.read() as connection:

@@ -10,6 +10,7 @@ import msgspec
 from rondo.errors import InvalidRequest
 from rondo.evals.evidence import Comparison, Estimate, MetricReport, Report, SliceReport, TargetReport
 from rondo.evals.model import Run
+from rondo.evals.statistics.standing import is_worse
 
 OUTCOMES = {"better": "better", "worse": "worse", "not_enough_evidence": "not enough evidence"}
 STANDINGS = {"met": "met", "missed": "missed", "not_enough_evidence": "not enough evidence"}
@@ -107,13 +108,13 @@ def failing(target: TargetReport) -> list[str]:
             found.append(
                 f"{metric.metric} is {amount(metric.estimate.value, metric.unit)}; the goal is {bound(metric)}."
             )
-        if metric.comparison is not None and metric.comparison.outcome == "worse" and _counts(metric):
+        if metric.comparison is not None and is_worse(metric.comparison, metric.forgives) and _counts(metric):
             found.append(f"{metric.metric} has become worse: {compared(metric.comparison, metric.unit)}.")
         found += [
             f"{metric.metric} has become worse where {part.tag} is {part.value}:"
             f" {compared(part.comparison, metric.unit)}."
             for part in notable(metric)
-            if part.guarded and part.comparison is not None and part.comparison.outcome == "worse"
+            if part.guarded and part.comparison is not None and is_worse(part.comparison, metric.forgives)
         ]
     if target.must_pass_failed:
         found.append(f"{len(target.must_pass_failed):,} of {target.must_pass:,} must-pass examples failed.")

@@ -13,11 +13,13 @@ from msgspec import Struct
 from rondo.errors import InvalidRequest
 from rondo.evals import written
 from rondo.evals.evidence import Estimate, MetricReport
-from rondo.evals.model import Result, Run
+from rondo.evals.model import Result, Run, Target
+from rondo.redteam.aims.all import AIMS
 from rondo.redteam.generate import RESISTED
 from rondo.redteam.risks import EDITION, RISKS
 
 SLICES = ("risk", "kind", "family", "technique")
+TRIED = {aim.risk for aim in AIMS}
 
 
 class Rate(Struct, frozen=True, kw_only=True):
@@ -49,13 +51,14 @@ class Attacked(Struct, frozen=True, kw_only=True):
 
 
 class RedTeamReport(Struct, frozen=True, kw_only=True):
-    """Of a run. `risks` names the ten of OWASP's `edition`; `not_covered` says why one of them was not tried,
-    `left_out` which aims were not."""
+    """Of a run. `risks` names the ten of OWASP's `edition`; `not_covered` says of those that are never tried why,
+    `not_chosen` are those that this run left out, `left_out` says which aims it could not try."""
 
     run: str
     edition: str
     risks: dict[str, str]
     not_covered: dict[str, str]
+    not_chosen: list[str]
     left_out: str
     targets: list[Attacked]
 
@@ -75,9 +78,9 @@ def report(run: Run) -> RedTeamReport:
             remedy=f"Wait until it is finished, or go on with it: rondo redteam --resume {run.id}",
         )
     targets = [
-        _attacked(target.label, metric)
-        for target in written.read(run.report).targets
-        for metric in target.metrics
+        _attacked(_label(target, alone=len(run.targets) == 1), metric)
+        for target, reported in zip(run.targets, written.read(run.report).targets, strict=True)
+        for metric in reported.metrics
         if metric.metric == RESISTED
     ]
     tried = {rate.name for target in targets for rate in target.by_risk}
@@ -85,7 +88,8 @@ def report(run: Run) -> RedTeamReport:
         run=run.id,
         edition=EDITION,
         risks={risk.id: risk.name for risk in RISKS},
-        not_covered={risk.id: risk.covered for risk in RISKS if risk.id not in tried},
+        not_covered={risk.id: risk.covered for risk in RISKS if risk.id not in TRIED},
+        not_chosen=sorted(TRIED - tried),
         left_out=str(run.suite.get("summary", "")),
         targets=targets,
     )
@@ -108,6 +112,11 @@ def too_much(attacked: Attacked, *, at_most: float, untold: float) -> str | None
     if whole.untold > untold * asked:
         return f"{whole.untold} of {asked} attacks could not be told of, which is too many to say anything."
     return None
+
+
+def _label(target: Target, *, alone: bool) -> str:
+    """Drafts of one folder are told apart by the model that answers."""
+    return target.label if alone or target.hash is None or not target.model else f"{target.label} ({target.model})"
 
 
 def _attacked(label: str, metric: MetricReport) -> Attacked:

@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rondo.evals.evidence import MetricReport, SliceReport, TargetReport
+from rondo.evals.evidence import MetricReport, TargetReport
 from rondo.evals.statistics.standing import standing
-from rondo.evals.written import amount, compared, difference, estimated
+from rondo.evals.written import amount, estimated
 from rondo.releases.gate_model import Candidate, Check, Decision, Evidence, GoalTerms, RunFacts, Terms, Verdict
+from rondo.releases.gate_regressions import baseline, is_against_stable, is_compared, regressions
 from rondo.releases.gate_terms import changes
+from rondo.releases.gate_words import number_of, run_it
 
 LIVE_ONLY = frozenset(("calls.count", "cost.total_usd", "cost.unknown_count", "handed_over.known_count")) | frozenset(
     ("feedback.positive_rate", "feedback.count")
@@ -64,7 +66,7 @@ def weighed_runs(candidate: Candidate, terms: Terms, evidence: Evidence) -> dict
     chosen: dict[str, RunFacts] = {}
     for suite in terms.gate.suites if terms.gate is not None else ():
         sound = [run for run in evidence.runs if run.suite == suite and not _faults(run, evidence)]
-        sound.sort(key=lambda run: (_is_against_stable(run, candidate), run.created_at), reverse=True)
+        sound.sort(key=lambda run: (is_against_stable(run, candidate), run.created_at), reverse=True)
         if sound:
             chosen[suite] = sound[0]
     return chosen
@@ -86,7 +88,8 @@ def _checks(candidate: Candidate, terms: Terms, evidence: Evidence) -> Iterator[
         yield _errors(suite, run, run.target, gate.most_errors)
         yield from _must_pass(suite, run, run.target)
         yield from _judges(suite, run, run.target, candidate, evidence)
-        yield from _baseline(suite, run, candidate)
+        yield from baseline(suite, run, candidate, terms)
+    families = sum(is_compared(chosen[suite], candidate) for suite in reports)
     for goal in terms.goals:
         measured = [
             (chosen[suite], metric)
@@ -96,8 +99,8 @@ def _checks(candidate: Candidate, terms: Terms, evidence: Evidence) -> Iterator[
         ]
         for run, metric in measured:
             yield _goal(goal, run, metric, gate.most_errors)
-            if _is_against_stable(run, candidate) and candidate.stable is not None and not candidate.is_stable:
-                yield from _regressions(goal, run, metric, terms)
+            if is_compared(run, candidate):
+                yield from regressions(goal, run, metric, gate, families)
         if not measured and len(reports) == len(gate.suites):
             yield _unmeasured(goal)
     if len(reports) == len(gate.suites):
@@ -139,7 +142,7 @@ def _suite(suite: str, run: RunFacts | None, candidate: Candidate, evidence: Evi
         run=newest.id if newest else None,
         verdict="inconclusive",
         sentence=why,
-        remedy=_run_it(suite, candidate),
+        remedy=run_it(suite, candidate),
     )
 
 
@@ -152,33 +155,11 @@ def _faults(run: RunFacts, evidence: Evidence) -> list[str]:
     if run.suite_hash != evidence.suite_hashes.get(run.suite):
         faults.append("the suite or its judges have changed since")
     taken = evidence.datasets.get(run.suite)
-    if taken is not None and taken.hash != run.dataset_hash:
+    if taken is None:
+        faults.append("the dataset that the suite takes is not there")
+    elif taken.hash != run.dataset_hash:
         faults.append(f"it asked another version of the dataset ({run.dataset_hash[:8]}) than {taken.label} is now")
     return faults
-
-
-def _is_against_stable(run: RunFacts, candidate: Candidate) -> bool:
-    return candidate.stable is None or run.baseline == candidate.stable.hash
-
-
-def _baseline(suite: str, run: RunFacts, candidate: Candidate) -> Iterator[Check]:
-    if candidate.is_stable:
-        return
-    if candidate.stable is None:
-        said = "Nothing serves yet, so there is nothing to compare with."
-        yield Check(kind="baseline", name=suite, suite=suite, run=run.id, verdict="pass", sentence=said)
-    elif not _is_against_stable(run, candidate):
-        label = candidate.stable.label(candidate.app)
-        against = f"with the release {run.baseline[:12]}, but " if run.baseline else "with nothing, and "
-        yield Check(
-            kind="baseline",
-            name=suite,
-            suite=suite,
-            run=run.id,
-            verdict="inconclusive",
-            sentence=f"The run {run.id} compared {against}{label} serves now: whether it is worse is not known.",
-            remedy=_run_it(suite, candidate),
-        )
 
 
 def _errors(suite: str, run: RunFacts, report: TargetReport, most: float) -> Check:
@@ -226,7 +207,7 @@ def _judges(
     used = {metric.judge: metric.judge_version for metric in report.metrics if metric.judge is not None}
     for judge, version in sorted(used.items()):
         own = evidence.judges.get(judge)
-        remedy: str | None = _run_it(suite, candidate)
+        remedy: str | None = run_it(suite, candidate)
         if own is None or own.version != version:
             counts = False
             said = "The release has no such judge." if own is None else "The run used another version of it."
@@ -251,6 +232,8 @@ def _goal(goal: GoalTerms, run: RunFacts, metric: MetricReport, most_errors: flo
         said = f"Wanted {bound}: no example has a score."
     elif estimate.missing > most_errors * asked:
         said = f"{told}: {estimate.missing:,} of {asked:,} have no score, which is too many."
+    elif metric.lost > most_errors:
+        said = f"{told}: {metric.lost:.1%} of its scores could not be had, which is too many."
     elif stands == "not_enough_evidence":
         said = f"{told}: {number_of(estimate.n, 'example')} cannot tell."
         remedy = "Add examples to the dataset, or repeats to the suite."
@@ -283,44 +266,6 @@ def _unmeasured(goal: GoalTerms) -> Check:
     )
 
 
-def _regressions(goal: GoalTerms, run: RunFacts, metric: MetricReport, terms: Terms) -> Iterator[Check]:
-    """The guarded goal as a whole, and in each slice that is guarded and large enough."""
-    assert terms.gate is not None
-    if not goal.guarded:
-        return
-    yield _regression(goal, run, metric, metric)
-    for part in metric.slices:
-        if part.tag in terms.gate.slices and part.estimate.n >= terms.gate.least_slice:
-            yield _regression(goal, run, metric, part)
-
-
-def _regression(goal: GoalTerms, run: RunFacts, metric: MetricReport, of: MetricReport | SliceReport) -> Check:
-    found, is_slice = of.comparison, isinstance(of, SliceReport)
-    name = f"{goal.metric} [{of.tag}={of.value}]" if isinstance(of, SliceReport) else goal.metric
-    if found is None or found.difference is None or not found.n:
-        said = "It was not compared." if found is None else "No example has a score from both releases."
-        return Check(
-            kind="slice" if is_slice else "regression", name=name, suite=run.suite, run=run.id, unit=metric.unit,
-            verdict="inconclusive", sentence=said, remedy=f"Run `rondo eval {run.suite} --against production`.",
-        )  # fmt: skip
-    verdict: Verdict = "pass"
-    told = {"better": "better than production"}.get(found.outcome, "no significant change against production")
-    if found.outcome == "worse":
-        is_small = goal.margin is not None and abs(found.difference) < goal.margin
-        told = "worse than production, by less than the goal's margin" if is_small else "worse than production"
-        verdict = "pass" if is_small else "fail"
-    visible = None if found.visible is None else difference(found.visible, metric.unit).lstrip("+±")
-    seen = f"; {visible} could have been seen" if visible is not None else ""
-    more = f", the goal's margin takes {found.needed:,} examples" if (found.needed or 0) > found.n else ""
-    numbers = compared(found, metric.unit)
-    return Check(
-        kind="slice" if is_slice else "regression", name=name, suite=run.suite, run=run.id, unit=metric.unit,
-        verdict=verdict, sentence=f"{numbers} over {found.n:,}: {told}{seen}{more}.", n=found.n,
-        difference=found.difference, difference_low=found.low, difference_high=found.high,
-        p=found.p, visible=found.visible, needed=found.needed,
-    )  # fmt: skip
-
-
 def _missing_slices(reports: Iterable[TargetReport], tags: Sequence[str]) -> Iterator[Check]:
     """A tag that no suite is split by guards nothing, whatever its author believes."""
     split = {part.tag for report in reports for metric in report.metrics for part in metric.slices}
@@ -335,12 +280,6 @@ def _missing_slices(reports: Iterable[TargetReport], tags: Sequence[str]) -> Ite
             )
 
 
-def _run_it(suite: str, candidate: Candidate) -> str:
-    against = " --against production" if candidate.stable is not None and not candidate.is_stable else ""
-    which = f" --target {candidate.release.number}" if candidate.release.number is not None else ""
-    return f"Run `rondo eval {suite}{which}{against}`."
-
-
 def _summary(verdict: Verdict, checks: Sequence[Check]) -> str:
     if verdict == "pass":
         return f"The gate is passed: {number_of(len(checks), 'check')}."
@@ -348,8 +287,3 @@ def _summary(verdict: Verdict, checks: Sequence[Check]) -> str:
     open_ = sum(check.verdict == "inconclusive" for check in checks)
     counts = [f"{count} {word}" for count, word in ((failed, "failed"), (open_, "inconclusive")) if count]
     return f"The gate is shut: {', '.join(counts)} of {number_of(len(checks), 'check')}."
-
-
-def number_of(count: int, what: str) -> str:
-    """`1 example`, `12 examples`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -13,6 +13,7 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from rondo.datasets import store as datasets
+from rondo.datasets.model import parse_label
 from rondo.errors import NotFound
 from rondo.evals import store as runs
 from rondo.evals.evidence import Report, TargetReport
@@ -21,6 +22,7 @@ from rondo.evals.model import Run
 from rondo.releases import gate_terms, store
 from rondo.releases.gate import decide, weighed_runs
 from rondo.releases.gate_model import (
+    BesideFacts,
     Candidate,
     DatasetFacts,
     Evidence,
@@ -86,10 +88,7 @@ def _gather(
         judges=_judges(connection, project, app, manifest),
     )
     chosen = {run.id for run in weighed_runs(candidate, terms, evidence).values()}
-    with_reports = [
-        structs.replace(run, target=_target(connection, project, run.id, hash_)) if run.id in chosen else run
-        for run in evidence.runs
-    ]
+    with_reports = [_reported(connection, project, run, hash_) if run.id in chosen else run for run in evidence.runs]
     return structs.replace(evidence, runs=with_reports)
 
 
@@ -109,11 +108,10 @@ def _datasets(connection: Connection, project: str, gate: GateTerms) -> dict[str
         if suite in gate.dataset_hashes:
             found[suite] = DatasetFacts(label=taken, hash=gate.dataset_hashes[suite])
             continue
-        name, _, number = taken.partition("@")
         try:
-            version = datasets.get_version(connection, project, name, int(number) if number else None)
-        except (NotFound, ValueError):
-            continue
+            version = datasets.get_version(connection, project, *parse_label(taken))
+        except NotFound:
+            continue  # the gate says so
         found[suite] = DatasetFacts(label=version.label, hash=version.hash)
     return found
 
@@ -155,11 +153,21 @@ def _facts(run: Run) -> RunFacts:
     )
 
 
-def _target(connection: Connection, project: str, run: str, hash_: str) -> TargetReport | None:
-    """The release's part of a run's report; None where there is none, or none that this Rondo can read."""
+def _reported(connection: Connection, project: str, run: RunFacts, hash_: str) -> RunFacts:
+    """With the release's part of the run's report; without where there is none, or none that this Rondo can read."""
     try:
-        told = runs.get_run(connection, project, run).report
-        report = msgspec.convert(told, Report)
+        told = runs.get_run(connection, project, run.id).report
+        targets = msgspec.convert(told, Report).targets
     except (NotFound, msgspec.ValidationError):
-        return None
-    return next((target for target in report.targets if target.hash == hash_), None)
+        return run
+    beside = _of(targets, run.baseline) if run.baseline is not None else None
+    return structs.replace(run, target=_of(targets, hash_), beside=None if beside is None else _beside(beside))
+
+
+def _of(targets: list[TargetReport], hash_: str) -> TargetReport | None:
+    return next((target for target in targets if target.hash == hash_), None)
+
+
+def _beside(report: TargetReport) -> BesideFacts:
+    lost = {metric.metric: metric.lost for metric in report.metrics if metric.lost}
+    return BesideFacts(answered=report.answered, failed=report.failed, lost=lost)

@@ -85,10 +85,18 @@ class Candidate(Struct, frozen=True, kw_only=True):
         return self.stable is not None and self.stable.hash == self.release.hash
 
 
+class BesideFacts(Struct, frozen=True, kw_only=True):
+    """What became of the baseline in a run. `lost` is the share of a metric's scores that could not be had."""
+
+    answered: int
+    failed: int
+    lost: dict[str, float]
+
+
 class RunFacts(Struct, frozen=True, kw_only=True):
     """A run of a suite on the candidate. `target` is the candidate's part of its report, loaded where it is weighed.
 
-    `baseline` is the hash that the candidate was compared with.
+    `baseline` is the hash that the candidate was compared with, and `beside` how much of it there is.
     """
 
     id: str
@@ -102,6 +110,7 @@ class RunFacts(Struct, frozen=True, kw_only=True):
     created_at: int
     stop_reason: str | None = None
     baseline: str | None = None
+    beside: BesideFacts | None = None
     target: TargetReport | None = None
 
 

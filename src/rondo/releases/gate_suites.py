@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from rondo.datasets.model import hash_of_members
+from rondo.datasets.model import Split, hash_of_members
 from rondo.errors import InvalidRequest, SettingsError
 from rondo.releases import gate_terms
 from rondo.releases.bundle import file_of, is_example_file, text_of
@@ -36,16 +36,17 @@ def hash_of_file(data: bytes, name: str) -> str:
     from rondo.datasets.fields import Unfit  # all of these bring a lot, and few projects need them
     from rondo.datasets.formats.read import Reading, Source
     from rondo.datasets.formats.rows import Problem
-    from rondo.datasets.intake import Intake
+    from rondo.datasets.intake import identified
 
-    with tempfile.TemporaryDirectory(prefix="rondo-examples-") as folder, Intake() as taken:
+    members: dict[str, Split | None] = {}  # an example that is there already is no other one
+    with tempfile.TemporaryDirectory(prefix="rondo-examples-") as folder:
         path = Path(folder) / "file"
         path.write_bytes(data)
         try:
             for example in Reading(Source(path, name.rpartition("/")[2]), Path(folder)):
                 if isinstance(example, Problem):
                     raise SettingsError(f"{example}.", file=name, remedy="Correct the row.")
-                taken.add(example)
+                members.setdefault(identified(example).id, example.split)
         except (InvalidRequest, Unfit) as error:
             raise SettingsError(str(error), file=name) from None
-        return hash_of_members([(kept.id, kept.split) for kept in taken.kept])
+    return hash_of_members(list(members.items()))

@@ -198,8 +198,8 @@ KINDS = (
     Kind(
         name="quotes",
         summary="Whether the answer keeps a text to itself.",
-        definition="1 where no `least_words` words in a row of the answer, in any capitals and with any punctuation, are"
-        " words in a row of the text. Else 0. Of a conversation, all answers count. It is looked for backwards, in"
+        definition="1 where no `least_words` words in a row of the answer, in any capitals and with any punctuation,"
+        " are words in a row of the text. Else 0. Of a conversation, all answers count. It is looked for backwards, in"
         " ROT13, Base64 and hexadecimal too; a paraphrase or a translation is not seen.",
         source="By definition.",
         options=QuotesOptions,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rondo.errors import InvalidRequest
-from rondo.evals.evidence import Estimate, Standing
+from rondo.evals.evidence import Comparison, Estimate, Standing
 
 
 def margin_of(bound: float, margin: float | None = None) -> float:
@@ -40,3 +40,11 @@ def standing(
         within = near is not None and near >= bound - margin_of(bound, margin) - 1e-12
         return "met" if within else "not_enough_evidence"
     return "missed" if far is not None and far < bound else "not_enough_evidence"
+
+
+def is_worse(comparison: Comparison, margin: float | None) -> bool:
+    """Whether a guarded metric has become worse by what counts: significantly, and by no less than the margin that its
+    goal names. A goal that names none forgives nothing."""
+    if comparison.outcome != "worse" or comparison.difference is None:
+        return False
+    return margin is None or abs(comparison.difference) >= margin
