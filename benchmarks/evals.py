@@ -39,12 +39,20 @@ MOST_GROWTH = 0.10
 _LOOK_EVERY_S = 0.2
 
 
-class Turn(NamedTuple):
-    """One command. Memory in MiB; `others` are the cores that everything else on the machine used meanwhile."""
+class Cost(NamedTuple):
+    """Of one command, with the server that it talks to: times in s, the most memory in MiB. `runner_rss` is the most
+    of the one process that runs the evaluation."""
 
     wall_s: float
     cpu_s: float
     peak_rss: float
+    runner_rss: float
+
+
+class Turn(NamedTuple):
+    """One command. `others` are the cores that everything else on the machine used meanwhile."""
+
+    cost: Cost
     others: float
 
 
@@ -52,17 +60,18 @@ Turns = Mapping[tuple[str, int], list[Turn]]
 
 
 class _Watch(threading.Thread):
-    """Looks at process trees while they run: the most memory, and the CPU time at the last look."""
+    """Looks for the most memory that process trees have while they run; and the last one's root alone."""
 
     def __init__(self, roots: Sequence[int]) -> None:
         super().__init__(daemon=True)
-        self.peak_rss = 0.0
+        self.peak_rss = self.root_rss = 0.0
         self._roots = roots
         self._ended = threading.Event()
 
     def run(self) -> None:
         while not self._ended.wait(_LOOK_EVERY_S):
             self.peak_rss = max(self.peak_rss, sum(processes.memory(root).rss for root in self._roots))
+            self.root_rss = max(self.root_rss, processes.memory(self._roots[-1], alone=True).rss)
 
     def end(self) -> None:
         self._ended.set()
@@ -82,19 +91,19 @@ def take_turn(evaluator: Evaluator, base_url: str, cases: int, model: int) -> Tu
                 processes.settle(server.pid)
             evaluator.write_cases(folder, cases, seed=cases)
             began, machine, models = time.monotonic(), processes.machine_time(), processes.cpu_ms(model)
-            wall_s, cpu_s, peak_rss = _evaluate(evaluator, base_url, folder, cases, server)
+            cost = _evaluate(evaluator, base_url, folder, cases, server)
             took_s = time.monotonic() - began
             busy_s = (processes.machine_time().busy - machine.busy - processes.cpu_ms(model) + models) / 1_000
         finally:
             if server is not None:
                 processes.stop(server)
-    return Turn(wall_s, cpu_s, peak_rss, (busy_s - cpu_s) / took_s)
+    return Turn(cost, (busy_s - cost.cpu_s) / took_s)
 
 
 def _evaluate(
     evaluator: Evaluator, base_url: str, folder: Path, cases: int, server: subprocess.Popen[bytes] | None
-) -> tuple[float, float, float]:
-    """Wall and CPU time in s, and the most memory in MiB, of one command and the server that it talks to."""
+) -> Cost:
+    """Raises RuntimeError where not every case has passed."""
     before = processes.cpu_ms(server.pid) if server is not None else 0.0
     with open(folder / "printed", "wb") as printed:
         began = time.monotonic()
@@ -123,7 +132,7 @@ def _evaluate(
         raise RuntimeError(
             f"{evaluator.name}: {passed} of {cases} passed, status {process.returncode}: {text[-2_000:]}"
         )
-    return wall_s, cpu_s, watch.peak_rss
+    return Cost(wall_s, cpu_s, watch.peak_rss, watch.root_rss)
 
 
 def run(
@@ -139,8 +148,8 @@ def run(
                 turn = take_turn(evaluator, model.base_url, size, model.pid)
                 turns.setdefault((evaluator.name, size), []).append(turn)
                 print(
-                    f"round {number + 1}, {evaluator.name}, {size:,}: {turn.wall_s:.2f} s, {turn.cpu_s:.2f} CPU-s,"
-                    f" {turn.peak_rss:.0f} MB, {turn.others:.2f} cores used by others",
+                    f"round {number + 1}, {evaluator.name}, {size:,}: {turn.cost.wall_s:.2f} s,"
+                    f" {turn.cost.cpu_s:.2f} CPU-s, {turn.cost.peak_rss:.0f} MB, {turn.others:.2f} cores used by others",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -155,7 +164,7 @@ def per_case_ms(turns: Turns, name: str, size: int, *, least: bool = False) -> f
     """Wall time of a case beyond start-up: by the medians, or by the least disturbed rounds."""
     choose = min if least else statistics.median
     smallest = min(of for by, of in turns if by == name)
-    whole, start = (choose([turn.wall_s for turn in turns[name, of]]) for of in (size, smallest))
+    whole, start = (choose([turn.cost.wall_s for turn in turns[name, of]]) for of in (size, smallest))
     return 1_000 * (whole - start) / (size - smallest)
 
 
@@ -171,10 +180,10 @@ def report(chosen: Sequence[Evaluator], sizes: Sequence[int], turns: Turns) -> s
                 continue
             each = "" if size == sizes[0] else f"{per_case_ms(turns, evaluator.name, size):.2f}"
             cells = [
-                _spread([turn.wall_s for turn in taken], ".1f"),
-                _spread([size / turn.wall_s for turn in taken], ",.0f"),
-                _spread([turn.cpu_s for turn in taken], ".1f"),
-                _spread([turn.peak_rss for turn in taken], ",.0f"),
+                _spread([turn.cost.wall_s for turn in taken], ".1f"),
+                _spread([size / turn.cost.wall_s for turn in taken], ",.0f"),
+                _spread([turn.cost.cpu_s for turn in taken], ".1f"),
+                _spread([turn.cost.peak_rss for turn in taken], ",.0f"),
                 each,
             ]
             lines.append(f"| {evaluator.name} | {size:,} | {evaluator.keeps} | {' | '.join(cells)} |")
@@ -216,20 +225,25 @@ def verdicts(sizes: Sequence[int], turns: Turns) -> list[tuple[bool, str]]:
                 )
         grown = max(size for name, size in turns if name == ours)
         if grown > sizes[-1] > 1:
-            before, after = (statistics.median(turn.peak_rss for turn in turns[ours, of]) for of in (sizes[-1], grown))
-            met = after / before - 1 <= MOST_GROWTH
-            found.append(
-                (
-                    met,
-                    f"{ours}: {before:,.0f} MB at {sizes[-1]:,} cases, {after:,.0f} MB at {grown:,},"
-                    f" {after / before - 1:+.1%} (at most {MOST_GROWTH:+.0%}: {_met(met)})",
-                )
-            )
+            found.append(_growth(turns, ours, sizes[-1], grown))
     return found
 
 
+def _growth(turns: Turns, name: str, size: int, grown: int) -> tuple[bool, str]:
+    """Whether memory stays the same from one size to another."""
+    before, after = (statistics.median(turn.cost.peak_rss for turn in turns[name, of]) for of in (size, grown))
+    runner = [statistics.median(turn.cost.runner_rss for turn in turns[name, of]) for of in (size, grown)]
+    met = after / before - 1 <= MOST_GROWTH
+    return (
+        met,
+        f"{name}: {before:,.0f} MB at {size:,} cases, {after:,.0f} MB at {grown:,}, {after / before - 1:+.1%}"
+        f" (at most {MOST_GROWTH:+.0%}: {_met(met)}); of that the process that runs them {runner[0]:,.0f} and"
+        f" {runner[1]:,.0f} MB",
+    )
+
+
 def _median_wall(turns: Turns, name: str, size: int) -> float:
-    return statistics.median(turn.wall_s for turn in turns[name, size])
+    return statistics.median(turn.cost.wall_s for turn in turns[name, size])
 
 
 def _met(met: bool) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rondo.datasets.fields import NO_COLUMNS, Columns, Unfit, example_of
@@ -146,6 +146,7 @@ NAMES = st.sampled_from(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # so many kinds of values, on a busy machine
 @given(st.dictionaries(NAMES, JSON, max_size=6))
 def test_any_row_is_an_example_or_unfit(fields: dict[str, Any]) -> None:
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from rondo.evals.grid import grid
 from rondo.evals.model import Answer, Result, Scored, Target
 from rondo.evals.selection import About, Selection, checked, over
 from rondo.releases import bundle
-from scripted_upstream import whole
 
 
 def target(prompt: str | None, model: str, *, hash: str = "0" * 64, number: int | None = None) -> Target:
@@ -218,13 +216,10 @@ async def test_examples_are_paged_without_gap_or_repetition(evaluating: Evaluati
     assert {each["example"]["id"] for each in every["examples"]} == {each.id for each in made}
 
 
-async def test_a_model_that_is_away_keeps_nobody_waiting(evaluating: Evaluating) -> None:
-    """It is waited for once; what it was asked after that fails at once, and the others go on."""
-    evaluating.upstream.plays["poor"] = whole({"error": {"message": "down"}}, status=503, headers={"retry-after": "1"})
-    evaluating.numbers(30)
-    began = time.monotonic()
-    run = await evaluating.run(targets=["model:poor", "model:good"], suite={"max_concurrency": 8})
-    took = time.monotonic() - began
-    assert (run["status"], run["failed"]) == ("finished", 30)
-    assert run["report"]["targets"][1]["answered"] == 30
-    assert len(evaluating.asked("poor")) < 30, f"{took:.1f} s"
+async def test_a_target_that_never_answered_makes_no_difference(evaluating: Evaluating) -> None:
+    evaluating.numbers(3)
+    run = await evaluating.run(targets=["model:good", "model:openai/unheard"])
+    differing = await evaluating.live.get(f"/api/runs/{run['id']}/examples", differing="true")
+    assert differing["examples"] == []
+    every = await evaluating.live.get(f"/api/runs/{run['id']}/examples")
+    assert [[cell["mark"] for cell in each["cells"]] for each in every["examples"]] == [["passed", "error"]] * 3

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from evaluating_house import Evaluating, answering, example, metric, said
 from live_server import live_on
@@ -163,3 +163,36 @@ async def test_a_busy_provider_is_asked_again(evaluating: Evaluating, monkeypatc
     run = await evaluating.run(targets=["production"], suite={"max_concurrency": 1})
     assert (run["status"], run["failed"]) == ("finished", 0)
     assert set(tries.values()) == {2}
+
+
+async def test_a_run_that_is_resumed_while_it_is_still_pausing_goes_on(evaluating: Evaluating) -> None:
+    opened = gated(evaluating, 5)
+    evaluating.numbers(20)
+    run = await evaluating.start(targets=["production"])
+    await until_asked(evaluating, 9)
+    for _ in range(2):
+        await evaluating.live.post(f"/api/runs/{run['id']}/pause", {})
+        resumed = await evaluating.live.post(f"/api/runs/{run['id']}/resume", {})
+        assert resumed["status"] == "queued"
+    opened.set()
+    ended = await evaluating.until_still(run["id"])
+    assert (ended["status"], ended["done"], ended["failed"]) == ("finished", 20, 0)
+    assert Counter(evaluating.asked("good")) == Counter(f"What is {number}?" for number in range(20))
+
+
+async def test_what_was_spent_on_conversations_is_counted_once(evaluating: Evaluating) -> None:
+    evaluating.numbers(6, follow_ups=["And then?"])
+    run = await evaluating.run(targets=["production"], suite={"budget_usd": 0.5})
+    assert run["status"] == "finished"
+    spent = run["spent_usd"]
+    assert spent > 0
+    for _ in range(3):
+        with evaluating.live.server.catalog.begin() as connection:  # one result is lost each time, and paid for
+            lost = connection.execute(select(eval_results.c.example).limit(1)).scalar()
+            connection.execute(delete(eval_results).where(eval_results.c.example == lost))
+            connection.execute(update(eval_runs).values(status="failed", report=None))
+        await evaluating.live.post(f"/api/runs/{run['id']}/resume", {})
+        ended = await evaluating.until_still(run["id"])
+        assert (ended["status"], ended["done"]) == ("finished", 6)
+        assert ended["spent_usd"] == pytest.approx(spent)
+    assert len(evaluating.asked("good")) == 12

@@ -97,7 +97,8 @@ def test_answers_are_known_by_what_was_asked_and_failures_are_not(filled: Catalo
         assert store.answers(connection, "p", ["k00", "k11", ""]).keys() == {"k00", "k11"}
         assert store.said(connection, "p", "judge") == Answer(text="yes")
         assert store.said(connection, "q", "judge") is None
-        assert store.known_keys(connection, "p", ["k00", "judge", "what"]) == {"k00", "judge"}
+        assert store.counts(connection, "p", "run_1") == (len(list(store.every_result(connection, "p", "run_1"))), 1)
+        assert store.counts(connection, "q", "run_1") == (0, 0)
 
 
 def test_failures_are_taken_out_to_be_asked_again(filled: Catalog) -> None:

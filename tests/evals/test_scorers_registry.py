@@ -29,6 +29,8 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "context_recall": {"model": "m"},
     "embedding_similarity": {"model": "m"},
     "quotes": {"value": "the secret"},
+    "marks": {"value": ["amberlantern"]},
+    "forbidden_tools": {"value": ["refund"]},
     "words": {"words": ["a"]},
     "moderation": {"model": "m"},
     "classifier": {"model": "m", "question": "?", "labels": ["a", "b"], "good": ["a"]},

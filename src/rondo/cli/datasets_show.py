@@ -156,7 +156,12 @@ def _findings(report: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("splits", ", ".join(f"{name} {count:,}" for name, count in report.get("splits", {}).items())),
         ("identical", f"{duplicates['identical_merged']:,} merged" if duplicates.get("identical_merged") else None),
         ("same input", f"{duplicates['same_input']:,}" if duplicates.get("same_input") else None),
-        ("near-duplicates", f"{near['examples']:,} in {near['clusters']:,} clusters" if near.get("clusters") else None),
+        (
+            "near-duplicates",
+            f"{near['examples']:,} in {near['clusters']:,} cluster{'' if near['clusters'] == 1 else 's'}"
+            if near.get("clusters")
+            else None,
+        ),
         (
             "conflicts",
             f"{report['conflicts']['inputs']:,} inputs" if report.get("conflicts", {}).get("inputs") else None,

@@ -49,9 +49,13 @@ async def follow(
 
 
 async def _watched(api: Api, run: dict[str, Any]) -> dict[str, Any]:
-    line, looks = _Line(), 0
+    line, looks, warned = _Line(), 0, bool(run["failed"])
     try:
         while run["status"] in _UNDER_WAY:
+            if run["failed"] and not warned:
+                warned = True
+                line.end()
+                await _warn(api, run)
             if looks % _TELL_EVERY == 0 or line.overwrites:
                 line.show(progress(run))
             looks += 1
@@ -63,6 +67,15 @@ async def _watched(api: Api, run: dict[str, Any]) -> dict[str, Any]:
     finally:
         line.end()
     return run
+
+
+async def _warn(api: Api, run: dict[str, Any]) -> None:
+    """Say why the first answer is missing, as soon as one is: nobody should wait for a run that has no key."""
+    page = await api.get(f"/api/runs/{segment(run['id'])}/results", failed=True, limit=_AT_A_TIME)
+    first = next((row["result"] for row in page["results"] if row["result"].get("answer") is None), None)
+    if first is not None:
+        said = output.one_line(f"no answer  {first.get('error')}: {first.get('error_message')}")
+        click.echo(output.paint(said, "yellow"), err=True)
 
 
 def progress(run: dict[str, Any]) -> str:

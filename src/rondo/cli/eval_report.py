@@ -46,30 +46,32 @@ async def show(api: Api, run: dict[str, Any]) -> None:
     for warning in report.warnings:
         click.echo(output.paint(f"note  {output.one_line(warning)}", "yellow"))
     _costs(run)
-    if any(_below(target) for target in report.targets):
+    if (await api.get(f"/api/runs/{segment(run['id'])}/results", failed=True, limit=1))["results"]:
         click.echo(f"what failed, and why: rondo runs show {run['id']} --failed")
-
-
-def _below(target: TargetReport) -> bool:
-    """Whether some answer is missing, or not all that it could be."""
-    shares = (metric.estimate.value for metric in target.metrics if metric.unit == "share" and metric.higher_is_better)
-    return target.failed > 0 or any(value is not None and value < 1 for value in shares)
 
 
 async def show_failed(api: Api, run: dict[str, Any], *, most: int) -> None:
     """Print what failed of a run, finished or not: what was asked and answered, and why that is wrong."""
     nothing = True
-    for at, target in enumerate(run["targets"]):
+    for at in range(len(run["targets"])):
         page = await api.get(f"/api/runs/{segment(run['id'])}/results", target=at, failed=True, limit=most)
         if page["results"]:
             nothing = False
-            output.heading(f"{target['label']}{'  (the baseline)' if at == run['baseline'] else ''}")
+            output.heading(_title(run, at))
         for row in page["results"]:
             _fault(row)
         if page["after"] is not None:
             click.echo(f"  … and more; --limit shows them, and `rondo runs export {run['id']} --failed` has all of it")
     if nothing:
         click.echo("Nothing has failed.")
+
+
+def _title(run: dict[str, Any], at: int) -> str:
+    """What is evaluated; with the prompt and the models where there are several to tell apart."""
+    target = run["targets"][at]
+    asked = [word for word in (target.get("prompt"), target.get("model")) if word]
+    made_of = f"  {' with '.join(asked)}" if len(run["targets"]) > 1 and target.get("prompt") else ""
+    return f"{target['label']}{made_of}{'  (the baseline)' if at == run['baseline'] else ''}"
 
 
 def _fault(row: dict[str, Any]) -> None:
@@ -96,7 +98,7 @@ async def _target(api: Api, run: dict[str, Any], report: Report, at: int, target
     from rondo.evals.written import failing
 
     is_baseline = at == report.baseline
-    output.heading(f"{target.label}{'  (the baseline)' if is_baseline else ''}")
+    output.heading(_title(run, at))
     output.table(
         [_row(metric) for metric in _ordered(target)],
         _columns(

@@ -65,14 +65,14 @@ def answer_of(body: bytes, call: Call) -> Answer:
     return structs.replace(answer, top_logprobs=likely)
 
 
-def recorded_answer(call: Call) -> Answer:
-    """What the records have of an answer; token probabilities are not recorded."""
+def recorded_answer(call: Call) -> Answer | None:
+    """What the records have of an answer, None where they have none; token probabilities are not recorded."""
     try:
-        said = json.loads(call.output) if call.output else {}
-    except ValueError:
-        said = {}
+        said = json.loads(call.output)
+    except (ValueError, RecursionError):
+        return None
     message = said[0] if isinstance(said, list) and said else said
-    return _answer(message if isinstance(message, dict) else {}, call, None)
+    return _answer(message, call, None) if isinstance(message, dict) else None
 
 
 def embedding_answer(body: bytes, call: Call) -> Answer:

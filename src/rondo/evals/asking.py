@@ -10,9 +10,7 @@ paid twice.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -26,6 +24,7 @@ from rondo.errors import (
     Unauthorized,
     Unavailable,
     UpstreamCut,
+    UpstreamError,
     UpstreamTimeout,
     UpstreamUnreachable,
 )
@@ -63,6 +62,10 @@ class Evaluate(Protocol):
     ) -> Answered: ...
 
 
+Recover = Callable[[str], Awaitable[Answer | None]]
+"""What an earlier life of the run was told under this key, if anything."""
+
+
 class OutOfBudget(BudgetExceeded):
     """Nothing more can be asked."""
 
@@ -85,7 +88,7 @@ class Asking:
         grant_of: Callable[[], Grant | None],
         *,
         timeout_s: float,
-        recovered: Mapping[str, Answer],
+        recovered: Recover | None = None,
     ) -> None:
         self.pace = Pace(run.max_concurrency)
         self.spent_usd = run.spent_usd
@@ -114,7 +117,7 @@ class Asking:
         context: Sequence[Chunk] | None = None,
     ) -> Answer:
         """What the subject says. Raises RondoError, OutOfBudget, Halted."""
-        known = self._recovered.get(key)
+        known = None if self._recovered is None else await self._recovered(key)
         if known is not None:
             return known
         evaluated = Evaluated(subject.served, self._budget)
@@ -127,7 +130,7 @@ class Asking:
                 answer = await self._once(path, encoded, evaluated, tags, context)
             except RondoError as error:
                 if tries >= _MOST_TRIES or not may_go_well(error) or subject.identity in self._away:
-                    if tries > 1 and isinstance(error, UpstreamUnreachable | UpstreamTimeout | Unavailable):
+                    if tries > 1 and _is_away(error):
                         self._away.add(subject.identity)
                     raise
                 self.pace.sent_back(tries, error.retry_after)
@@ -148,52 +151,53 @@ class Asking:
     ) -> Answer:
         self._check_budget()
         while True:
-            async with self._room():
-                grant = self._grant_of()
-                if grant is None:
-                    raise Unauthorized(
-                        "The key that started this run has been revoked.", remedy="Start a run with another key."
-                    )
-                try:
-                    async with asyncio.timeout(self._timeout_s):
-                        answered = await self._evaluate(grant, path, body, evaluated, tags, context=context)
-                except TimeoutError:
-                    raise UpstreamTimeout(
-                        f"There was no answer within {self._timeout_s:g} s.", remedy="`timeout_s` of the suite sets it."
-                    ) from None
-                except PriceUnknown as error:
-                    raise self._refuse(str(error)) from None
-                except BudgetExceeded as error:
-                    if self._busy == 1:
-                        raise self._refuse(str(error)) from None
-                    self._is_tight = True
-                    continue
-                self.pace.went_well()
+            if not self._is_tight:
+                answered = await self._sent(path, body, evaluated, tags, context)
+            else:  # one at a time, once those under way have ended
+                async with self._alone:
+                    while self._busy:
+                        changed = self._changed
+                        await changed.wait()
+                    answered = await self._sent(path, body, evaluated, tags, context)
+            if answered is not None:
                 return self._counted(answered, path)
 
-    @asynccontextmanager
-    async def _room(self) -> AsyncIterator[None]:
-        """Where the budget is tight, one request at a time, once those under way have ended."""
-        if not self._is_tight:
-            with self._under_way():
-                yield
-            return
-        async with self._alone:
-            while self._busy:
-                changed = self._changed
-                await changed.wait()
-            with self._under_way():
-                yield
-
-    @contextmanager
-    def _under_way(self) -> Iterator[None]:
+    async def _sent(
+        self,
+        path: Path,
+        body: bytes,
+        evaluated: Evaluated,
+        tags: dict[str, str],
+        context: Sequence[Chunk] | None,
+    ) -> Answered | None:
+        """What the gateway answers; None where the budget has no room for it beside what is under way."""
+        grant = self._grant_of()
+        if grant is None:
+            raise Unauthorized(
+                "The key that started this run has been revoked.", remedy="Start a run with another key."
+            )
         self._busy += 1
         try:
-            yield
+            async with asyncio.timeout(self._timeout_s):
+                answered = await self._evaluate(grant, path, body, evaluated, tags, context=context)
+        except TimeoutError:
+            raise UpstreamTimeout(
+                f"There was no answer within {self._timeout_s:g} s.", remedy="`timeout_s` of the suite sets it."
+            ) from None
+        except PriceUnknown as error:
+            raise self._refuse(str(error)) from None
+        except BudgetExceeded as error:
+            if self._busy == 1:
+                raise self._refuse(str(error)) from None
+            self._is_tight = True
+            return None
         finally:
             self._busy -= 1
-            told, self._changed = self._changed, asyncio.Event()
-            told.set()
+            if self._is_tight:  # only then does anyone wait
+                told, self._changed = self._changed, asyncio.Event()
+                told.set()
+        self.pace.went_well()
+        return answered
 
     def _counted(self, answered: Answered, path: Path) -> Answer:
         call = answered.call
@@ -222,7 +226,7 @@ class CaseInHand:
     def __init__(self, example: str, repeat: int) -> None:
         self.example = example
         self.repeat = repeat
-        self.asked: Counter[str] = Counter()
+        self.asked: dict[str, int] = {}
 
 
 _in_hand: ContextVar[CaseInHand | None] = ContextVar("rondo_case_in_hand", default=None)
@@ -255,8 +259,8 @@ class ModelAsks:
         subject = await self._model(model)
         case = _in_hand.get() or CaseInHand("", 0)
         once = ask_key(subject.identity, path, request, case.repeat, 0)
-        nth = case.asked[once]
-        case.asked[once] += 1
+        nth = case.asked.get(once, 0)
+        case.asked[once] = nth + 1
         key = once if nth == 0 else ask_key(subject.identity, path, request, case.repeat, nth)
         task = self._under_way.get(key)
         if task is None:
@@ -274,6 +278,13 @@ class ModelAsks:
         answer = await self._asking.ask(subject, where, body, key=key, case=case)
         self.to_keep[key] = answer
         return answer
+
+
+def _is_away(error: RondoError) -> bool:
+    """Whether it is the model that cannot be had, and not this request that cannot be answered."""
+    if isinstance(error, UpstreamError) and error.status == 503:
+        return True
+    return isinstance(error, UpstreamUnreachable | UpstreamTimeout | Unavailable)
 
 
 def _budget_of(run: Run) -> RunBudget | None:

@@ -55,8 +55,10 @@ async def beside_each_other(
     after: str | None,
     limit: int,
 ) -> Page:
-    """So many examples, in the order of their ids; fewer where few differ. Raises NotFound."""
+    """So many examples, in the order of their ids; fewer where few differ. A target that never answered makes no
+    difference. Raises NotFound."""
     run = await runs.get(project, run_id)
+    silent = _silent(run)
     rows: list[Beside] = []
     looked_through = 0
     while looked_through < _LOOKED_THROUGH:
@@ -64,7 +66,8 @@ async def beside_each_other(
         if not ids:
             return Page(rows=rows, after=None)
         for each in _paired(run, ids, await runs.rows_of(project, run_id, ids), metric):
-            if not differing or _differ(each.cells):
+            heard = [cell for at, cell in enumerate(each.cells) if at not in silent]
+            if not differing or _differ(heard):
                 rows.append(each)
                 if len(rows) > limit:
                     return Page(rows=rows[:limit], after=rows[limit - 1].example.id)
@@ -99,6 +102,12 @@ def _mark(result: Result) -> Mark:
     if any(scored.error is not None for scored in result.scores.values()):
         return "error"
     return "passed" if lines else "answered"
+
+
+def _silent(run: Run) -> set[int]:
+    """The targets that answered nothing at all, as far as it is known."""
+    reports = run.report["targets"] if run.report is not None else []
+    return {at for at, target in enumerate(reports) if not target["answered"]}
 
 
 def _differ(cells: Sequence[ExampleCell]) -> bool:

@@ -77,7 +77,13 @@ class Evaluating:
         self._done, self._failed = run.done, run.failed
         self._since, self._done_before = clock.monotonic(), run.done
         self._halted = False
+        self._over = False
         self.changed = asyncio.Event()
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether it has been told to stop."""
+        return self._halted
 
     @property
     def refused(self) -> str | None:
@@ -110,18 +116,18 @@ class Evaluating:
             done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
             for worker in done:
                 worker.result()
-        except asyncio.CancelledError:
-            self.halt()
-            await asyncio.wait(workers, timeout=GRACE_S)
-            raise
         finally:
+            if any(not worker.done() for worker in workers):  # the server stops, or the catalog is away
+                self._asking.pace.halt()
+                self._over = True
+                await asyncio.wait(workers, timeout=GRACE_S)
             for task in (storing, *workers):
                 task.cancel()
             await asyncio.gather(storing, *workers, return_exceptions=True)
             await self._store()
 
     async def _work(self) -> None:
-        while not self._halted and self.refused is None and (unit := await self._next()) is not None:
+        while not self._halted and not self._over and self.refused is None and (unit := await self._next()) is not None:
             try:
                 results = await self._results(unit)
             except (Halted, OutOfBudget):
@@ -133,6 +139,8 @@ class Evaluating:
                 await self._store()
 
     async def _next(self) -> Unit | None:
+        if self._group:
+            return self._group.pop()
         async with self._reading:
             if not self._group:
                 self._group = (await asyncio.to_thread(self._cases.next_units))[::-1]

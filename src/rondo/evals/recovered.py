@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec import Struct
+
 from rondo import clock
-from rondo.catalog.engine import Catalog
 from rondo.errors import NotFound
-from rondo.evals import store
 from rondo.evals.answers import recorded_answer
 from rondo.evals.model import Answer, Run
 from rondo.store.base import RecordStore
@@ -22,23 +22,33 @@ _PATIENCE_S = 30.0
 _LOOK_EVERY_S = 0.1
 
 
+class Told(Struct, frozen=True):
+    """What the records know of a run: the trace of each answer by its key, and what everything has cost."""
+
+    traces: dict[str, str]
+    spent_usd: float
+
+
 class Recorded:
     """Where answers are looked for."""
 
-    def __init__(self, catalog: Catalog, records: RecordStore, drain: DrainView) -> None:
-        self._catalog = catalog
+    def __init__(self, records: RecordStore, drain: DrainView) -> None:
         self._records = records
         self._drain = drain
 
-    async def answers(self, run: Run) -> dict[str, Answer]:
-        """Answers that the run has had and that no result holds, by key. None for a run that begins.
-
-        Embeddings are not among them: their vectors are not recorded. Raises Unavailable.
-        """
+    async def told(self, run: Run) -> Told:
+        """Of a run that begins, nothing. Raises Unavailable."""
         if run.started_at is None:
-            return {}
+            return Told({}, 0.0)
         await self._drained()
-        return await asyncio.to_thread(self._read, run)
+        return await asyncio.to_thread(self._told, run)
+
+    async def answer(self, project: str, trace_id: str) -> Answer | None:
+        """None where it cannot be read back whole. Raises Unavailable.
+
+        So it is with embeddings: their vectors are not recorded.
+        """
+        return await asyncio.to_thread(self._answer, project, trace_id)
 
     async def _drained(self) -> None:
         """Wait until the journal is in the store, but not for ever: what is not found is asked again."""
@@ -50,20 +60,15 @@ class Recorded:
             self._drain.wake()
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    def _read(self, run: Run) -> dict[str, Answer]:
+    def _told(self, run: Run) -> Told:
         since = {"project": run.project, "run": run.id, "since": run.started_at}
-        told = {row["key"]: row["trace_id"] for row in self._records.query("calls_of_run", since) if row["key"]}
-        keys = list(told)
-        with self._catalog.read() as connection:
-            there = store.known_keys(connection, run.project, keys)
-        found: dict[str, Answer] = {}
-        for key in keys:
-            if key in there:
-                continue
-            try:
-                call = get_calls(self._records, run.project, told[key])[-1]
-            except NotFound:
-                continue
-            if call.wire != "embeddings":
-                found[key] = recorded_answer(call)
-        return found
+        rows = list(self._records.query("calls_of_run", since))
+        traces = {row["key"]: row["trace_id"] for row in rows if row["key"] and not row["failed"]}
+        return Told(traces, sum(row["usd"] for row in rows))
+
+    def _answer(self, project: str, trace_id: str) -> Answer | None:
+        try:
+            call = get_calls(self._records, project, trace_id)[-1]
+        except NotFound:
+            return None
+        return None if call.wire == "embeddings" else recorded_answer(call)

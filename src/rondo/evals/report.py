@@ -288,7 +288,8 @@ def _statistic(source: Source) -> Statistic:
     level = corpus.quantile_of(source.metric)
     if level is not None:
         return Quantile(level)
-    return Mean((0.0, 1.0)) if source.metric.unit == "share" else Mean()
+    # What a judge gives is a share of its scale, whatever it is called.
+    return Mean((0.0, 1.0)) if source.metric.unit == "share" or source.judge is not None else Mean()
 
 
 def _row(numbers: Any) -> Measured:

@@ -23,7 +23,7 @@ from rondo.evals.asking import Asking, Evaluate, ModelAsks
 from rondo.evals.cases import Cases
 from rondo.evals.evaluating import Evaluating, Progress
 from rondo.evals.model import Answer, Run, RunStatus
-from rondo.evals.recovered import Recorded
+from rondo.evals.recovered import Recorded, Told
 from rondo.evals.suites import judges_of, scorers_of, settings_of
 from rondo.evals.targets import Subject, Subjects
 from rondo.governance.model import Grant
@@ -56,7 +56,9 @@ class Runner:
         tries = 0
         while True:
             try:
-                return await self._run(run_id)
+                while await self._run(run_id):  # stopped, and perhaps begun again meanwhile
+                    pass
+                return None
             except (Unavailable, OSError) as error:
                 tries += 1
                 wait = min(_LONGEST_WAIT_S, 2.0 ** min(tries, 8) / 2)
@@ -107,13 +109,17 @@ class Runner:
         values = {"status": status, "stop_reason": reason, "ended_at": None if status == "paused" else clock.now_us()}
         await self._update(run_id, _RUNNING, **values)
 
-    async def _run(self, run_id: str) -> None:
+    async def _run(self, run_id: str) -> bool:
+        """One life of the run, where it is to be run; whether somebody has cut it short."""
         run = await asyncio.to_thread(self._find, run_id)
         if run is None or run.status not in _RUNNING:
-            return
-        recovered = await self._recorded.answers(run)
-        run = await self._begin(run, recovered)
-        evaluating = await self._evaluating(run, recovered)
+            return False
+        told = await self._recorded.told(run)
+        begun = await self._begin(run, told)
+        if begun is None:
+            return True
+        run = begun
+        evaluating = await self._evaluating(run, told)
         self._under_way[run_id] = evaluating
         watching = asyncio.create_task(self._watch(run_id, evaluating))
         try:
@@ -123,15 +129,27 @@ class Runner:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         await self._after(run, evaluating)
+        return evaluating.is_halted
 
-    async def _begin(self, run: Run, recovered: dict[str, Answer]) -> Run:
-        """What was said and not stored has been paid for all the same."""
-        spent = run.spent_usd + sum(answer.cost_usd or 0.0 for answer in recovered.values())
-        values = {"status": "running", "started_at": run.started_at or clock.now_us(), "stop_reason": None}
-        await self._update(run.id, _RUNNING, **values)
-        return structs.replace(run, spent_usd=spent, **values)
+    async def _begin(self, run: Run, told: Told) -> Run | None:
+        """The run, with what is there of it; None where it has been stopped.
 
-    async def _evaluating(self, run: Run, recovered: dict[str, Answer]) -> Evaluating:
+        What was said and not stored has been paid for all the same.
+        """
+        done, failed = await asyncio.to_thread(self._counts, run)
+        values: dict[str, Any] = {
+            "status": "running",
+            "started_at": run.started_at or clock.now_us(),
+            "stop_reason": None,
+            "spent_usd": max(run.spent_usd, told.spent_usd),
+            "done": done,
+            "failed": failed,
+        }
+        if not await self._update(run.id, _RUNNING, **values):
+            return None
+        return structs.replace(run, **values)
+
+    async def _evaluating(self, run: Run, told: Told) -> Evaluating:
         """Raises RondoError where the run cannot be run at all."""
         suite = settings_of(run)
         subjects = [await asyncio.to_thread(self._subjects.subject, run.project, target) for target in run.targets]
@@ -141,6 +159,10 @@ class Runner:
             if name not in models:
                 models[name] = await asyncio.to_thread(self._subjects.model, run.project, name, subjects[0])
             return models[name]
+
+        async def recovered(key: str) -> Answer | None:
+            trace_id = told.traces.get(key)
+            return None if trace_id is None else await self._recorded.answer(run.project, trace_id)
 
         async def find(key: str) -> Answer | None:
             return await asyncio.to_thread(self._said, run.project, key)
@@ -216,13 +238,19 @@ class Runner:
         with self._catalog.read() as connection:
             return store.find_run(connection, run_id)
 
+    def _counts(self, run: Run) -> tuple[int, int]:
+        with self._catalog.read() as connection:
+            return store.counts(connection, run.project, run.id)
+
     def _said(self, project: str, key: str) -> Answer | None:
         with self._catalog.read() as connection:
             return store.said(connection, project, key)
 
-    async def _update(self, run_id: str, statuses: tuple[RunStatus, ...], **values: Any) -> None:
-        def update() -> None:
-            with self._catalog.begin() as connection:
-                store.update_run(connection, run_id, statuses, **values)
+    async def _update(self, run_id: str, statuses: tuple[RunStatus, ...], **values: Any) -> bool:
+        """Whether the run had one of these statuses."""
 
-        await asyncio.to_thread(update)
+        def update() -> bool:
+            with self._catalog.begin() as connection:
+                return store.update_run(connection, run_id, statuses, **values)
+
+        return await asyncio.to_thread(update)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
-from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rondo import clock
@@ -145,6 +145,14 @@ def delete_failed(connection: Connection, project: str, run_id: str) -> int:
     return connection.execute(delete(eval_results).where(*here)).rowcount
 
 
+def counts(connection: Connection, project: str, run_id: str) -> tuple[int, int]:
+    """How many results are there, and how many of them without an answer."""
+    here = eval_results.c.project == project, eval_results.c.run == run_id
+    failed = func.count().filter(eval_results.c.answer_key == "")
+    row = connection.execute(select(func.count(), failed).where(*here)).one()
+    return row[0], row[1]
+
+
 def places(connection: Connection, project: str, run_id: str, examples: Sequence[str], targets: int) -> set[Place]:
     """Which results of these examples are there; the run has so many targets."""
     found: set[Place] = set()
@@ -233,16 +241,6 @@ def answers(connection: Connection, project: str, keys: Sequence[str]) -> dict[s
             answer = read_result(row.payload).answer if row.answer_key not in found else None
             if answer is not None:
                 found[row.answer_key] = answer
-    return found
-
-
-def known_keys(connection: Connection, project: str, keys: Sequence[str]) -> set[str]:
-    """Which of these keys have an answer that is stored."""
-    found: set[str] = set()
-    for part in _parts(keys):
-        for table, column in ((eval_results, eval_results.c.answer_key), (eval_asks, eval_asks.c.key)):
-            rows = connection.execute(select(column).where(table.c.project == project, column.in_(part)).distinct())
-            found.update(rows.scalars())
     return found
 
 

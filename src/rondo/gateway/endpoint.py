@@ -155,14 +155,14 @@ class Gateway:
     ) -> Answered:
         """Answer a chat or embeddings request, which must not stream, by whom an evaluation asks.
 
-        `tags` are put beside the request's own; `context` takes the place of retrieval. Raises RondoError, recorded.
+        `tags` are put over the request's own; `context` takes the place of retrieval. Raises RondoError, recorded.
         """
         if path == "/embeddings":
             embedding = parse_embeddings(body)
-            embedding.tags = tags | embedding.tags
+            embedding.tags = embedding.tags | tags
             return await self._pipeline.embeddings(self.plan, grant, embedding, evaluated)
         request = CHAT.parse(body)
-        request.tags = tags | request.tags
+        request.tags = request.tags | tags
         answered = await self._pipeline.chat(self.plan, grant, request, context=context, pinned=evaluated)
         assert isinstance(answered, Answered)
         return answered

@@ -112,7 +112,7 @@ def make_runs(
 ) -> Runs:
     """The evaluation runs of the control plane's process, asked through its own gateway."""
     grants = LiveGrants(lambda: gateway.plan)
-    runner = Runner(catalog, gateway.evaluate, grants, subjects, Recorded(catalog, records, drain))
+    runner = Runner(catalog, gateway.evaluate, grants, subjects, Recorded(records, drain))
     return Runs(catalog, jobs, runner, subjects)
 
 

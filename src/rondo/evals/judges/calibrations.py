@@ -113,7 +113,6 @@ class Calibrations:
             self._evaluate,
             lambda: self._grant_of(grant.project, grant.key_id),
             timeout_s=TIMEOUT_S,
-            recovered={},
         )
 
         async def model(name: str) -> Subject:

@@ -1,6 +1,5 @@
--- What an evaluation run was told: (trace_id, key), of answered calls since `since`. Parameters: project, run, since.
-SELECT trace_id, tags['eval_key'] AS key
+-- What an evaluation run has asked since `since`: (trace_id, key, usd, failed). Parameters: project, run, since.
+SELECT trace_id, tags['eval_key'] AS key, coalesce(charged_usd, cost_usd, 0) AS usd, failed
 FROM calls
-WHERE project = $project AND arm = 'eval' AND started_at >= $since AND NOT failed
-    AND tags['eval_run'] = $run
+WHERE project = $project AND arm = 'eval' AND started_at >= $since AND tags['eval_run'] = $run
 ORDER BY started_at
