@@ -47,6 +47,8 @@ bench: $(VENV)/.ready build/docs  ## figures of benchmarks/README.md (peers are 
 	$(BIN)/python benchmarks/drain.py
 	$(BIN)/python benchmarks/knowledge.py build/docs
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/evals.py
+	$(BIN)/python benchmarks/eval_statistics.py
 
 lock:                         ## resolve pyproject.toml into requirements.lock
 	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml

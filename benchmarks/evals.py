@@ -149,7 +149,8 @@ def run(
                 turns.setdefault((evaluator.name, size), []).append(turn)
                 print(
                     f"round {number + 1}, {evaluator.name}, {size:,}: {turn.cost.wall_s:.2f} s,"
-                    f" {turn.cost.cpu_s:.2f} CPU-s, {turn.cost.peak_rss:.0f} MB, {turn.others:.2f} cores used by others",
+                    f" {turn.cost.cpu_s:.2f} CPU-s, {turn.cost.peak_rss:.0f} MB,"
+                    f" {turn.others:.2f} cores used by others",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -161,7 +162,7 @@ def _is_rondo(name: str) -> bool:
 
 
 def per_case_ms(turns: Turns, name: str, size: int, *, least: bool = False) -> float:
-    """Wall time of a case beyond start-up: by the medians, or by the least disturbed rounds."""
+    """Wall time of a case beyond start-up: by the medians, or by the `least` disturbed rounds."""
     choose = min if least else statistics.median
     smallest = min(of for by, of in turns if by == name)
     whole, start = (choose([turn.cost.wall_s for turn in turns[name, of]]) for of in (size, smallest))

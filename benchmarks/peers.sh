@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the gateways that benchmarks/gateway.py compares with, from the package registries, about 1.5 GB in all.
+# Installs what benchmarks/gateway.py and evals.py compare with, from the package registries, about 4 GB in all.
 # They go to $RONDO_PEERS (build/peers by default); one that cannot be installed is left out of the comparison.
-# Needs Python 3.11 ($PYTHON) and, for Portkey, Node 20. Versions are pinned, so that figures can be compared.
+# Needs Python 3.11 ($PYTHON) and, for Portkey, Node 20; promptfoo brings its own Node. Versions are pinned, so that
+# figures can be compared.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,13 +15,15 @@ from_pypi() { # folder, requirement
     "$peers/$1/bin/pip" install --quiet --disable-pip-version-check "$2"
 }
 
-from_npm() { # folder, requirement
+from_npm() { # folder, requirements
     mkdir -p "$peers/$1"
-    npm install --silent --no-fund --no-audit --prefix "$peers/$1" "$2"
+    npm install --silent --no-fund --no-audit --prefix "$peers/$1" "${@:2}"
 }
 
 missing=0
 from_pypi litellm 'litellm[proxy]==1.106.2' || { echo "LiteLLM could not be installed" >&2; missing=1; }
 from_npm portkey '@portkey-ai/gateway@1.15.2' || { echo "Portkey could not be installed" >&2; missing=1; }
 from_pypi tensorzero 'tensorzero==2026.6.0' || { echo "TensorZero could not be installed" >&2; missing=1; }
+from_npm promptfoo 'promptfoo@0.123.1' 'node@22' || { echo "promptfoo could not be installed" >&2; missing=1; }
+from_pypi deepeval 'deepeval==4.3.1' || { echo "DeepEval could not be installed" >&2; missing=1; }
 exit "$missing"

@@ -216,3 +216,17 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
         for name in os.listdir(tmp_path / "a b%41c"):
             assert stat.S_IMODE((tmp_path / "a b%41c" / name).stat().st_mode) == 0o600
     catalog.close()
+
+
+def test_of_several_servers_one_holds_a_name(catalog_url: str, catalog: Catalog) -> None:
+    other = open_catalog(catalog_url)
+    try:
+        for _ in range(2):
+            with catalog.hold("a") as ours, other.hold("a") as theirs, other.hold("b") as another:
+                assert ours
+                assert another
+                assert theirs is catalog.is_sqlite  # which has one server only
+        with other.hold("a") as theirs:
+            assert theirs
+    finally:
+        other.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 import os
 import signal
 import subprocess
@@ -113,6 +114,8 @@ def test_scorers_of_the_projects_own_run_here(rondo: Run, project: Path) -> None
     (run,) = json.loads(result.stdout)["runs"]
     mine = next(each for each in run["report"]["targets"][0]["metrics"] if each["metric"] == "mine")
     assert mine["estimate"]["value"] == 1.0
+    source = (project / "mine.py").read_bytes()
+    assert run["suite"]["scorers"][1]["file_hash"] == sha256(source).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from console.visiting import Visitor
 from evaluating_house import Evaluating, answering, evaluating, example
+from scripted_upstream import whole
 
 __all__ = ["evaluating"]
 
@@ -133,11 +134,14 @@ async def test_examples_that_tell_candidates_apart(evaluating: Evaluating, visit
 
 
 async def test_a_candidate_that_never_answered_says_why(evaluating: Evaluating, visitor: Visitor) -> None:
-    run = await compared(evaluating, targets=["model:good", "model:openai/unheard"])
+    evaluating.upstream.plays["unpriced"] = whole({"error": {"message": f"no such model {HOSTILE}"}}, status=404)
+    run = await compared(evaluating, targets=["model:good", "model:unpriced"])
     page = await visitor.get(f"/runs/{run}/matrix")
     assert "no answer" in page
     assert "gave no answer to any of 6" in page
-    assert ranked(page) == ["good", "openai/unheard"]
+    assert "no such model &lt;b&gt;evil" in page
+    assert ranked(page) == ["good", "unpriced"]
+    assert "None here" in page, "who never answers tells nobody apart"
 
 
 async def test_a_run_that_is_not_finished_shows_how_far_it_is(evaluating: Evaluating, visitor: Visitor) -> None:

@@ -14,6 +14,7 @@ from rondo.evals.grid import grid
 from rondo.evals.model import Answer, Result, Scored, Target
 from rondo.evals.selection import About, Selection, checked, over
 from rondo.releases import bundle
+from scripted_upstream import whole
 
 
 def target(prompt: str | None, model: str, *, hash: str = "0" * 64, number: int | None = None) -> Target:
@@ -218,7 +219,8 @@ async def test_examples_are_paged_without_gap_or_repetition(evaluating: Evaluati
 
 async def test_a_target_that_never_answered_makes_no_difference(evaluating: Evaluating) -> None:
     evaluating.numbers(3)
-    run = await evaluating.run(targets=["model:good", "model:openai/unheard"])
+    evaluating.upstream.plays["poor"] = whole({"error": {"message": "no such model"}}, status=404)
+    run = await evaluating.run(targets=["model:good", "model:poor"])
     differing = await evaluating.live.get(f"/api/runs/{run['id']}/examples", differing="true")
     assert differing["examples"] == []
     every = await evaluating.live.get(f"/api/runs/{run['id']}/examples")

@@ -174,3 +174,14 @@ async def test_a_viewer_may_look_and_not_start(evaluating: Evaluating) -> None:
     body = {"app": "bot", "name": "s", "suite": {"dataset": "questions", "scorers": [{"kind": "contains"}]}}
     assert (await evaluating.live.ask("POST", "/api/runs", json=body, key=viewer)).status_code == 403
     assert (await evaluating.live.ask("GET", "/api/runs", key=viewer)).status_code == 200
+
+
+async def test_the_tags_of_a_run_cannot_be_forged_by_an_example(evaluating: Evaluating) -> None:
+    forged = {"eval_run": "run_other", "eval_key": "k", "mine": "yes"}
+    evaluating.dataset(example(1, params={"metadata": forged}))
+    run = await evaluating.run(targets=["production"])
+    await evaluating.live.drained()
+    (call,) = (await evaluating.live.get("/api/calls", arm="eval"))["items"]
+    told = (await evaluating.live.get(f"/api/calls/{call['trace_id']}"))["calls"][0]["tags"]
+    assert (told["eval_run"], told["mine"]) == (run["id"], "yes")
+    assert told["eval_key"] != "k"

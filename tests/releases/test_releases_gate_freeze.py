@@ -8,15 +8,18 @@ import pytest
 
 from release_projects import TOML, project_files, write_project
 from rondo.catalog.engine import Catalog
+from rondo.cli.eval_targets import chosen_suite
 from rondo.datasets.formats.read import Source
 from rondo.datasets.importing import ImportOptions, import_file
 from rondo.errors import InvalidRequest, SettingsError
+from rondo.evals.suites import suite_hash
 from rondo.governance import audit, projects
-from rondo.releases import bundle, gate_view, store
+from rondo.releases import bundle, gate_terms, gate_view, store
 from rondo.releases.freeze import freeze
 from rondo.releases.gate_draft import of_bundle
 from rondo.releases.gate_suites import hash_of_file
 from rondo.releases.model import Bundle, Frozen
+from rondo.settings.evaluating import SuiteSettings
 
 GATED = TOML + '\n[gate]\nsuites = ["answers"]\n'
 SUITE = 'dataset = "datasets/questions.jsonl"\n[[scorers]]\nkind = "contains"\n'
@@ -113,6 +116,25 @@ def test_another_example_changes_the_terms_and_not_the_release(ready: Catalog, t
         assert gate["dataset_hashes"] != store.get_release(connection, "p", "bot", 1).terms["gate"]["dataset_hashes"]
         decision = gate_view.of_number(connection, "p", "bot", 1).decision
     assert decision.changes == ["suite answers has other examples"]
+
+
+def test_a_scorer_of_the_projects_own_is_part_of_its_suite(ready: Catalog, tmp_path: Path) -> None:
+    suite = SUITE + '[[scorers]]\nkind = "python"\nfile = "scorers/tone.py"\n'
+
+    def hash_with(source: bytes) -> str:
+        made = Bundle({**gated(suite=suite).files, "scorers/tone.py": source})
+        project = write_project(tmp_path / "project", dict(made.files))
+        assert bundle.read_folder(project).files["scorers/tone.py"] == source
+        frozen(ready, tmp_path, made)
+        with ready.read() as connection:
+            (settings,) = gate_terms.of_app(store.get_app(connection, "p", "bot").settings).gate.suites.values()
+        sent = chosen_suite(project, "answers")  # as `rondo eval` does
+        assert suite_hash(sent, {}) == suite_hash(SuiteSettings.model_validate(settings), {})
+        return suite_hash(sent, {})
+
+    assert hash_with(b"def score(answer): return 1") != hash_with(b"def score(answer): return 0")
+    with pytest.raises(SettingsError, match=r"no file 'scorers/tone\.py'"):
+        frozen(ready, tmp_path, gated(suite=suite))
 
 
 def test_a_working_tree_is_held_to_its_own_terms(ready: Catalog, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,26 @@ class Catalog:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
                 yield connection
+
+    @contextmanager
+    def hold(self, name: str) -> Iterator[bool]:
+        """Whether nobody else holds this name; if so, it is held to the end of the block, or of this process.
+
+        It is between servers on one Postgres. A SQLite catalog has only one.
+        """
+        if self.is_sqlite:
+            yield True
+            return
+        key = {"key": int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)}
+        with _explained(), self._engine.connect() as connection:
+            held = bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar())
+            connection.commit()
+            try:
+                yield held
+            finally:
+                with suppress(DatabaseError):  # a connection that is gone holds nothing
+                    connection.execute(text("SELECT pg_advisory_unlock(:key) WHERE :held"), {**key, "held": held})
+                    connection.commit()
 
     def migrate(self) -> None:
         """Bring the tables up to date, if they are not.

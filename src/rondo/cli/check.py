@@ -5,7 +5,7 @@ It reads only the folder and the environment. `rondo release` runs the same chec
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Collection, Iterator, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -41,11 +41,11 @@ class Finding(NamedTuple):
 @click.option("--json", "wants_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def command(ctx: click.Context, project: Path, wants_json: bool) -> None:
-    """Check rondo.toml, the prompt, the models and the documents of a project folder, without a server.
+    """Check rondo.toml, the prompt, the models, the documents and the suites of a project folder, without a server.
 
     The exit code is 0 when the folder can be released, 2 when something must be corrected first.
     """
-    findings = list(findings_in(project))
+    findings = [*findings_in(project), *_suites(project)]
     if wants_json:
         output.as_json({"findings": [finding._asdict() for finding in findings]})
     else:
@@ -136,6 +136,39 @@ def _gate(bundle: Bundle, settings: ProjectSettings) -> Finding:
     if gate is None:
         return Finding("ok", "gate", "none is declared: any release may take traffic")
     return Finding("ok", "gate", f"releases must pass {', '.join(gate.suites)}")
+
+
+def _suites(project: Path) -> Iterator[Finding]:
+    """Each suite, with its scorers and its file of examples. What is wrong with one keeps no other from being run."""
+    from rondo.settings import suites
+
+    try:
+        judges = read(project).judges
+    except SettingsError:
+        return  # said already
+    for name in suites.names(project):
+        try:
+            yield Finding("ok", f"suites.{name}", _suite(project, name, judges))
+        except RondoError as error:
+            yield Finding("wrong", f"suites.{name}", str(error))
+
+
+def _suite(project: Path, name: str, judges: Collection[str]) -> str:
+    """Raises SettingsError."""
+    from rondo.evals.scorers.registry import checked
+    from rondo.releases.bundle import is_example_file
+    from rondo.settings import suites
+
+    file = f"{suites.FOLDER}/{name}.toml"
+    suite = suites.read(project, name)
+    for at, scorer in enumerate(suite.scorers):
+        judge = getattr(checked(scorer, file=file, key=f"scorers[{at}]"), "judge", None)
+        if judge is not None and judge not in judges:
+            param = f"scorers[{at}].judge"
+            raise SettingsError(f"no judge is called {judge!r}.{nearest(judge, list(judges))}", file=file, param=param)
+    if is_example_file(suite.dataset) and not (project / suite.dataset).is_file():
+        raise SettingsError(f"there is no file {suite.dataset!r}.", file=file, param="dataset")
+    return f"{_number(suite.scorers, 'scorer')} on {suite.dataset}"
 
 
 def _conduct(bundle: Bundle, settings: ProjectSettings, prompt: Prompt) -> Iterator[Finding]:

@@ -18,14 +18,20 @@ _COLOURS: dict[str, output.Colour] = {"better": "green", "met": "green", "worse"
 
 
 def is_good(run: dict[str, Any]) -> bool:
-    """Whether a run is finished and no target falls short: no goal missed, nothing guarded worse, must-pass passed."""
+    """Whether a run is finished and no target falls short: no goal missed, nothing guarded worse, must-pass
+    passed, and no metric without any score."""
     if run["status"] != "finished" or run["report"] is None:
         return False
     from rondo.evals.written import failing, read
 
     report = read(run["report"])
     judged = [each for at, each in enumerate(report.targets) if at != report.baseline] or report.targets
-    return all(not failing(target) and target.answered for target in judged)
+    return all(target.answered and not failing(target) and not _unscored(target) for target in judged)
+
+
+def _unscored(target: TargetReport) -> list[str]:
+    """Metrics without a single score, because each ended in an error."""
+    return [each.metric for each in target.metrics if not each.estimate.n and each.details.get("errors")]
 
 
 async def show(api: Api, run: dict[str, Any]) -> None:
@@ -71,7 +77,7 @@ def _title(run: dict[str, Any], at: int) -> str:
     target = run["targets"][at]
     asked = [word for word in (target.get("prompt"), target.get("model")) if word]
     made_of = f"  {' with '.join(asked)}" if len(run["targets"]) > 1 and target.get("prompt") else ""
-    return f"{target['label']}{made_of}{'  (the baseline)' if at == run['baseline'] else ''}"
+    return f"{target['label']}{'  (the baseline)' if at == run['baseline'] else ''}{made_of}"
 
 
 def _fault(row: dict[str, Any]) -> None:
@@ -91,7 +97,8 @@ def _unfinished(run: dict[str, Any]) -> None:
     if run["failed"]:
         click.echo(f"what failed, and why: rondo runs show {run['id']} --failed")
     if run["status"] != "cancelled":
-        click.echo(f"go on with: rondo eval --resume {run['id']}")
+        more = " --budget USD" if run["status"] == "paused" and run["budget_usd"] and run["stop_reason"] else ""
+        click.echo(f"go on with: rondo eval --resume {run['id']}{more}")
 
 
 async def _target(api: Api, run: dict[str, Any], report: Report, at: int, target: TargetReport) -> None:
@@ -116,7 +123,7 @@ async def _target(api: Api, run: dict[str, Any], report: Report, at: int, target
     if target.must_pass_failed:
         await _must_pass(api, run, at)
     if not is_baseline or len(report.targets) == 1:
-        for sentence in failing(target):
+        for sentence in [*failing(target), *(f"{name} has no score at all." for name in _unscored(target))]:
             click.echo(output.paint(f"✗ {output.one_line(sentence)}", "red"))
 
 

@@ -45,15 +45,30 @@ async def drafts_of(api: Api, archive: bytes, pairs: Sequence[tuple[str | None, 
 def chosen_suite(project: Path, name: str, **options: Any) -> SuiteSettings:
     """The suite, with the options that were given over its own. Raises NotFound, SettingsError."""
     from rondo.settings.project import suite_settings
-    from rondo.settings.suites import FOLDER, read
+    from rondo.settings.suites import FOLDER, read, with_own_files
 
-    suite = read(project, name)
+    file = f"{FOLDER}/{name}.toml"
+    suite = with_own_files(read(project, name), lambda at, path: _own_file(project, path, file, at))
     given = {option: value for option, value in options.items() if value}
     if not given:
         return suite
     values = suite.model_dump(mode="python", exclude_none=True)
     given["tags"] = {**suite.tags, **given.get("tags", {})}
-    return suite_settings({**values, **given}, file=f"{FOLDER}/{name}.toml")
+    return suite_settings({**values, **given}, file=file)
+
+
+def _own_file(project: Path, path: str, file: str, at: int) -> bytes:
+    """A scorer's Python file. Raises SettingsError."""
+    from rondo.errors import SettingsError
+
+    found = (project / path).resolve()
+    try:
+        if found.is_relative_to(project.resolve()):
+            return found.read_bytes()
+        reason = "it leads out of the project."
+    except OSError as error:
+        reason = f"{path}: {'no such file' if isinstance(error, FileNotFoundError) else error.strerror}."
+    raise SettingsError(reason, file=file, param=f"scorers[{at}].file")
 
 
 async def dataset_of(api: Api, project: Path, suite: SuiteSettings) -> tuple[str, str | None]:

@@ -126,10 +126,14 @@ def _read(file: Path) -> list[Any]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                found.append(json.loads(line))
+                found.append(json.loads(line, parse_constant=_no_number))
             except ValueError as error:
                 raise InvalidRequest(f"{file}, line {number} is no JSON: {error}.", param="labels") from None
     return found
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number")
 
 
 def _print(story: dict[str, Any]) -> None:

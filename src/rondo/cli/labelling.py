@@ -37,7 +37,7 @@ class Stopped(Exception):
     "--from",
     "source",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A file of answers, a JSON object with `question` and `answer` in each line; without it, live calls.",
+    help="A file of answers: of `rondo runs export`, or with `question` and `answer` a line; without it, live calls.",
 )
 @click.option(
     "--calls", type=click.IntRange(1, 1000), default=30, show_default=True, help="How many live calls to show."
@@ -106,9 +106,26 @@ def _lines(file: Path) -> Iterator[dict[str, Any]]:
                 value = json.loads(line)
             except ValueError as error:
                 raise InvalidRequest(f"{file}, line {number} is no JSON: {error}.", param="file") from None
+            if isinstance(value, dict) and isinstance(value.get("result"), dict):
+                value = _of_run(value)
+                if value is None:
+                    continue
             if not isinstance(value, dict) or not isinstance(value.get("answer"), str):
                 raise InvalidRequest(f"{file}, line {number} has no `answer`.", remedy="Write objects.", param="file")
             yield value
+
+
+def _of_run(row: dict[str, Any]) -> dict[str, Any] | None:
+    """A line of `rondo runs export` as an answer to label; None where nothing was answered."""
+    answer, example = row["result"].get("answer"), row["example"]
+    if answer is None:
+        return None
+    found = {"messages": example["messages"], "answer": answer["text"]}
+    if example.get("expected") is not None:
+        found["expected"] = example["expected"]
+    if answer.get("chunks"):
+        found["context"] = [chunk["text"] for chunk in answer["chunks"]]
+    return found
 
 
 def _key(each: dict[str, Any]) -> str:

@@ -232,6 +232,13 @@ def _load_python(project: Path, options: PythonOptions, name: str, *, file: str,
     except OSError as error:
         reason = "no such file." if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}."
         raise SettingsError(f"{options.file}: {reason}", file=file, param=f"{key}.file") from None
+    if options.file_hash not in (None, sha256(source).hexdigest()):
+        raise SettingsError(
+            f"{options.file} has changed since the run began.",
+            file=file,
+            param=f"{key}.file",
+            remedy="Run the suite again: what has been answered is not asked anew.",
+        )
     where = partial(_line, path, options.file)
     module = _imported(path, source, where, file=file, key=key)
     function = getattr(module, options.function, None)

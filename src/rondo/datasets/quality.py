@@ -20,7 +20,7 @@ LONG = 20_000
 
 SHOWN = 20
 _MOST_VALUES = 50
-_SPOKEN = 5_000  # examples whose language is told; of those after them, one in sixteen
+_SPOKEN = 1_000  # examples whose language is told; of those after them, one in sixteen
 _LONGEST_SHOWN = 200
 _QUANTILES = (("median", 0.5), ("p90", 0.9), ("p99", 0.99))
 

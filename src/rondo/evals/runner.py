@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import structs
@@ -52,12 +53,13 @@ class Runner:
         self._under_way: dict[str, Evaluating] = {}
 
     async def run(self, run_id: str) -> None:
-        """Until the run has ended, is paused, or waits for scores."""
+        """Until the run has ended, is paused, or waits for scores; not at all where another server has it in hand."""
         tries = 0
         while True:
             try:
-                while await self._run(run_id):  # stopped, and perhaps begun again meanwhile
-                    pass
+                async with self._held(run_id) as is_ours:
+                    while is_ours and await self._run(run_id):
+                        pass  # it was stopped, and may have been begun again meanwhile
                 return None
             except (Unavailable, OSError) as error:
                 tries += 1
@@ -109,6 +111,18 @@ class Runner:
         values = {"status": status, "stop_reason": reason, "ended_at": None if status == "paused" else clock.now_us()}
         await self._update(run_id, _RUNNING, **values)
 
+    @asynccontextmanager
+    async def _held(self, run_id: str) -> AsyncIterator[bool]:
+        """Of several servers on one catalog, one at a time has a run in hand. Raises Unavailable."""
+        hold = self._catalog.hold(f"eval:{run_id}")
+        is_ours = await asyncio.to_thread(hold.__enter__)
+        if not is_ours:
+            _log.info("another server has %s in hand", run_id)
+        try:
+            yield is_ours
+        finally:
+            await asyncio.to_thread(hold.__exit__, None, None, None)
+
     async def _run(self, run_id: str) -> bool:
         """One life of the run, where it is to be run; whether somebody has cut it short."""
         run = await asyncio.to_thread(self._find, run_id)
@@ -153,11 +167,12 @@ class Runner:
         """Raises RondoError where the run cannot be run at all."""
         suite = settings_of(run)
         subjects = [await asyncio.to_thread(self._subjects.subject, run.project, target) for target in run.targets]
+        beside = next((subject for subject in subjects if subject.judges), subjects[0])
         models: dict[str, Subject] = {}
 
         async def model(name: str) -> Subject:
             if name not in models:
-                models[name] = await asyncio.to_thread(self._subjects.model, run.project, name, subjects[0])
+                models[name] = await asyncio.to_thread(self._subjects.model, run.project, name, beside)
             return models[name]
 
         async def recovered(key: str) -> Answer | None:

@@ -23,6 +23,7 @@ from rondo.releases.model import Bundle
 from rondo.settings import project as project_settings
 from rondo.settings.project import FILE
 from rondo.settings.suites import FOLDER as SUITES
+from rondo.settings.suites import own_files
 from rondo.settings.tables import ProjectSettings
 
 MAX_BYTES = 200_000_000
@@ -58,7 +59,7 @@ def read_folder(folder: Path, *, more: Sequence[str] = ()) -> Bundle:
         found[name] = _inside(root, root / name, key)
         if not found[name].is_file():
             raise _no_file(name, key)
-    for key, name in example_files(settings, lambda suite: _read({suite: found[suite]})[suite]):
+    for key, name in suite_files(settings, lambda suite: _read({suite: found[suite]})[suite]):
         found[name] = _inside(root, root / name, key)
         if not found[name].is_file():
             raise _no_file(name, key)
@@ -121,7 +122,7 @@ def prompt_of(bundle: Bundle, settings: ProjectSettings) -> tuple[str, str]:
 
 def documents(bundle: Bundle, settings: ProjectSettings) -> dict[str, bytes]:
     """The files below the sources of the app's knowledge. Raises SettingsError where a source holds none."""
-    others = [*named_files(settings), *example_files(settings, lambda suite: bundle.files.get(suite, b""))]
+    others = [*named_files(settings), *suite_files(settings, lambda suite: bundle.files.get(suite, b""))]
     no_documents = {FILE, prompt_path(settings), *(path for _, path in others)}
     found: dict[str, bytes] = {}
     for key, source in source_paths(settings):
@@ -173,8 +174,9 @@ def named_files(settings: ProjectSettings) -> list[tuple[str, str]]:
     return [(key, _relative(path, key)) for key, path in named]
 
 
-def example_files(settings: ProjectSettings, read: Callable[[str], bytes]) -> list[tuple[str, str]]:
-    """(key, path) of the files of examples that the gate's suites ask; `read` gives a suite's bytes by its path.
+def suite_files(settings: ProjectSettings, read: Callable[[str], bytes]) -> list[tuple[str, str]]:
+    """(key, path) of the files that the gate's suites name: examples, and scorers of the project's own. `read` gives a
+    suite's bytes by its path.
 
     Raises SettingsError for a suite that is wrong.
     """
@@ -187,6 +189,8 @@ def example_files(settings: ProjectSettings, read: Callable[[str], bytes]) -> li
             raise SettingsError("is not UTF-8.", file=path, remedy="Save the file as UTF-8.") from None
         if is_example_file(suite.dataset):
             found.append((f"{path}: dataset", _relative(suite.dataset, f"{path}: dataset")))
+        keyed = [(f"{path}: scorers[{at}].file", file) for at, file in own_files(suite)]
+        found += [(key, _relative(file, key)) for key, file in keyed]
     return found
 
 

@@ -177,7 +177,7 @@ def _errors(suite: str, run: RunFacts, report: TargetReport, most: float) -> Che
         run=run.id,
         verdict="pass" if asked and share <= most else "inconclusive",
         sentence=said,
-        remedy=None if asked and share <= most else f"See what failed (`rondo eval show {run.id}`), and run it again.",
+        remedy=None if asked and share <= most else f"`rondo runs show {run.id} --failed` says why; then run it again.",
         unit="share",
         value=share if asked else None,
         n=asked,
@@ -195,7 +195,7 @@ def _must_pass(suite: str, run: RunFacts, report: TargetReport) -> Iterator[Chec
         run=run.id,
         verdict="fail" if failed else "pass",
         sentence=f"{report.must_pass - len(failed):,} of {number_of(report.must_pass, 'must-pass example')} passed.",
-        remedy=f"`rondo eval show {run.id}` shows the answers to {', '.join(failed[:5])}." if failed else None,
+        remedy=f"`rondo runs show {run.id} --failed` shows the answers to {', '.join(failed[:5])}." if failed else None,
         n=report.must_pass,
         examples=failed,
     )
@@ -225,7 +225,7 @@ def _goal(goal: GoalTerms, run: RunFacts, metric: MetricReport, most_errors: flo
     asked = estimate.n + estimate.missing
     stands = standing(estimate, at_least=goal.at_least, at_most=goal.at_most, margin=goal.margin)
     verdict: Verdict = "inconclusive"
-    remedy: str | None = f"`rondo eval show {run.id}` says why."
+    remedy: str | None = f"`rondo runs show {run.id} --failed` says why."
     bound = _bound(goal, metric.unit)
     told = f"{estimated(estimate, metric.unit)}, wanted {bound}"
     if estimate.value is None:

@@ -133,7 +133,7 @@ def _require_other_person(release: Release, actor: str, exception: ExceptionAske
 
 def _refusal(release: Release, found: Weighed) -> GateClosed:
     decision = found.decision
-    remedy = next((check.remedy for check in decision.missing if check.remedy), None)
+    remedy = decision.missing[0].remedy if decision.missing else None  # of the check that `why` tells of
     more = f"`rondo gate {release.number}` shows everything; an approver can give a reason: `--exception`."
     return GateClosed(
         f"{release.label} may not take traffic ({decision.verdict}). {decision.why}",

@@ -13,7 +13,7 @@ from rondo.releases.gate_model import Terms
 from rondo.releases.gate_terms import SuiteFile
 from rondo.releases.model import Bundle
 from rondo.settings.project import parse_suite
-from rondo.settings.suites import FOLDER
+from rondo.settings.suites import FOLDER, with_own_files
 from rondo.settings.tables import ProjectSettings
 
 
@@ -23,6 +23,7 @@ def terms_of(bundle: Bundle, settings: ProjectSettings) -> Terms:
     for at, name in enumerate(settings.gate.suites if settings.gate is not None else ()):
         path = f"{FOLDER}/{name}.toml"
         suite = parse_suite(text_of(bundle, path, f"gate.suites[{at}]"), file=path)
+        suite = with_own_files(suite, lambda at, file: file_of(bundle, file, f"scorers[{at}].file"))
         is_file = is_example_file(suite.dataset)
         suites[name] = SuiteFile(
             settings=suite.model_dump(mode="json", exclude_none=True),

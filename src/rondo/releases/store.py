@@ -112,8 +112,9 @@ def get_release(connection: Connection, project: str, app: str, number: int) -> 
         get_app(connection, project, app)
         newest = next_number(connection, project, app) - 1
         raise NotFound(
-            f"There is no release {number} of {app!r}; the newest is {newest}.",
-            remedy=f"`rondo releases list {app}` shows them.",
+            f"There is no release {number} of {app!r}; "
+            + (f"the newest is {newest}." if newest else "it has none yet."),
+            remedy=f"`rondo releases list {app}` shows them." if newest else "`rondo release` makes the first one.",
             param="release",
         )
     return _release(row)

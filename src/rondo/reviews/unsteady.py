@@ -33,7 +33,7 @@ def judged(catalog: Catalog, project: str, app: str, *, since: int, gap: float, 
         finished = runs.list_runs(connection, project, app=app, status="finished", limit=_MOST_RUNS)
     found = 0
     for run in finished:
-        if run.ended_at is None or run.ended_at < since:
+        if run.ended_at is None or run.ended_at < since or not judges_of(run):
             continue
         with catalog.read() as connection:
             results = runs.every_result(connection, project, run.id)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 from rondo.errors import NotFound, SettingsError
@@ -12,6 +14,7 @@ from rondo.settings.table import IN_WORDS, NAME, nearest
 
 FOLDER = "suites"
 _SUFFIX = ".toml"
+_OWN = "python"
 
 
 def names(project: Path) -> list[str]:
@@ -37,3 +40,17 @@ def read(project: Path, name: str) -> SuiteSettings:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot be read: {error}.", file=file) from None
     return parse_suite(text, file=file)
+
+
+def own_files(suite: SuiteSettings) -> list[tuple[int, str]]:
+    """(place, file) of the suite's scorers that are a Python file of the project."""
+    named = ((at, getattr(scorer, "file", None)) for at, scorer in enumerate(suite.scorers) if scorer.kind == _OWN)
+    return [(at, file) for at, file in named if isinstance(file, str)]
+
+
+def with_own_files(suite: SuiteSettings, read_file: Callable[[int, str], bytes]) -> SuiteSettings:
+    """The suite, with the hash of each such file beside its name: another file is another suite."""
+    scorers = list(suite.scorers)
+    for at, file in own_files(suite):
+        scorers[at] = scorers[at].model_copy(update={"file_hash": sha256(read_file(at, file)).hexdigest()})
+    return suite.model_copy(update={"scorers": scorers})

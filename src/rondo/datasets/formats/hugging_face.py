@@ -178,7 +178,7 @@ def _by_card(
         if config is not None:
             raise InvalidRequest("The folder has no configs.", remedy="Leave --config out.", param="config")
         return None
-    names = [str(each.get("config_name")) for each in configs]
+    names = [_word(each.get("config_name")) for each in configs]
     marked = [name for each, name in zip(configs, names, strict=True) if each.get("default") or name == "default"]
     wanted = config or (names if len(names) == 1 else [*marked, None])[0]
     if wanted not in names:
@@ -200,7 +200,12 @@ def _patterns(given: Any) -> Iterator[tuple[Split | None, str]]:
             paths = entry.get("path")
             for path in paths if isinstance(paths, list) else [paths]:
                 if isinstance(path, str):
-                    yield _split_in(str(entry.get("split"))), path
+                    yield _split_in(_word(entry.get("split"))), path
+
+
+def _word(given: Any) -> str:
+    """What should be a word. A card's YAML may hold lists of itself, which would be gigabytes if they were written out."""
+    return given if isinstance(given, str) else ""
 
 
 def _split_in(name: str) -> Split | None:

@@ -26,6 +26,9 @@ class OwnOptions(Options):
 
 class PythonOptions(OwnOptions):
     file: str = Field(description="The file, relative to rondo.toml.")
+    file_hash: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of what it holds; `rondo` writes it, and nobody else."
+    )
     function: str = Field("score", description="The function in it; it may be async.")
     metrics: list[str] = Field(
         default_factory=list, description="Metrics besides: keys of the `details` that it returns, each with a number."
