@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rondo.errors import InvalidRequest, UpstreamError
 from rondo.gateway import request_body
-from rondo.gateway.wire import error_body, parse_answer, parse_chat, parse_embeddings, status_of, text_of
+from rondo.gateway.request import text_of
+from rondo.gateway.wire import error_body, parse_answer, parse_chat, parse_embeddings, status_of
 from rondo.providers.base import ModelSpec
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}

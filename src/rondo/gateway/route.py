@@ -145,11 +145,12 @@ class AlongRoute(Generic[T]):
                 failed += 1
                 if verdict.then == "next" or failed > spec.retries:
                     return None
-                if not await self._wait(candidates, failed, error, rest):
-                    return None
+                failure = error
             else:
                 self._turn.model = place.candidate.served
                 return Won(value, place, self._end_of(place), self._means.deadlines)
+            if not await self._wait(candidates, failed, failure, rest):
+                return None
 
     async def _when_free(self, candidates: Candidates, rest: Sequence[ServedModel], now: float) -> Place | None:
         """A place after a wait in the queue; None where the next model is the better way, with the reason noted."""
