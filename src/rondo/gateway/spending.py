@@ -216,7 +216,7 @@ def _media(messages: bytes) -> int:
 
     Raises InvalidRequest.
     """
-    if messages.count(b"[") == 1:  # the list of messages, and no parts
+    if messages.find(b"[", messages.find(b"[") + 1) < 0:  # the list of messages, and no parts
         return 0
     if not any(mark in messages for mark in _MEDIA) and _SPELLED.search(messages) is None:
         return 0
