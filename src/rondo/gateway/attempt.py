@@ -15,11 +15,11 @@ from rondo.gateway.completion import Said, read_completion, read_embeddings
 from rondo.gateway.faults import told_wait, words_of
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.request import ChatRequest, EmbeddingsRequest
-from rondo.gateway.route import within
 from rondo.gateway.spending import bound_to_send
 from rondo.gateway.stream import StreamedAnswer, batches, is_comment
 from rondo.gateway.turn import Turn
 from rondo.gateway.wire import KEY_REFUSED
+from rondo.gateway.within import within
 from rondo.providers.base import ProviderRequest, Reply
 
 

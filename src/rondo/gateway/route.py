@@ -27,6 +27,7 @@ from rondo.gateway.place import Place
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.spending import may_have_cost
 from rondo.gateway.turn import Turn
+from rondo.gateway.within import within
 from rondo.gateway.won import Won
 from rondo.providers.base import ModelSpec
 
@@ -338,19 +339,3 @@ def _is_the_requests_own(error: BaseException) -> bool:
 
 def _weight(error: RondoError) -> int:
     return 2 if isinstance(error, UpstreamError) else 0 if isinstance(error, InvalidRequest) else 1
-
-
-async def within(seconds: float | None, work: Awaitable[T], name: str) -> T:
-    """`work`, if it takes no longer than that. Raises UpstreamTimeout."""
-    if seconds is None:
-        return await work
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await work
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise UpstreamTimeout(
-            f"The model {name!r} did not answer within {seconds:.3g} s.",
-            remedy="`first_token_timeout_s` and `try_timeout_s` say how long it may take.",
-        ) from None
