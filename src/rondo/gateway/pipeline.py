@@ -111,11 +111,11 @@ class Pipeline:
                 body = await self._guard(turn, route, body, ask, lead)
             answer = body if wire is CHAT else wire.answer(turn.given(), body)
         except BaseException as error:
-            broke = error
+            broke = [error]  # emptied below: its traceback has this frame, which must not have it in turn
         else:
             # Outside: a cancellation while this is being synced must not write a second record.
             return Answered(answer, await self._record(turn))
-        raise await self._failed(turn, broke, lead) from None
+        raise await self._failed(turn, broke.pop(), lead) from None
 
     async def embeddings(
         self, plan: Plan, grant: Grant, request: EmbeddingsRequest, pinned: Evaluated | None = None
@@ -130,10 +130,10 @@ class Pipeline:
             won.release()
             body, turn.said = won.value
         except BaseException as error:
-            broke = error
+            broke = [error]
         else:
             return Answered(body, await self._record(turn))
-        raise await self._failed(turn, broke) from None
+        raise await self._failed(turn, broke.pop()) from None
 
     async def close(self) -> None:
         """End what runs in the background."""
