@@ -152,32 +152,36 @@ def report(chosen: Sequence[Subject], turns: dict[str, list[Turn]], seconds: int
 
 
 def verdicts(turns: dict[str, list[Turn]]) -> list[tuple[bool, str]]:
-    """Rondo's CPU time per request as a share of each peer's, and whether the target is met.
+    """Rondo's CPU time per request as a share of each peer's, and whether the target is met, plain and compiled.
 
     By the medians, and by each one's least disturbed round; the worse of the two counts, since a busy machine makes
     some programs dearer than others.
     """
+    return [verdict for name in ("Rondo", "Rondo, compiled") for verdict in _verdicts_on(name, turns)]
+
+
+def _verdicts_on(name: str, turns: dict[str, list[Turn]]) -> list[tuple[bool, str]]:
     found = []
     for peer, most in TARGETS.items():
-        if turns.get("Rondo") and turns.get(peer):
-            ours, theirs = ([turn.cpu_ms for turn in turns[name]] for name in ("Rondo", peer))
+        if turns.get(name) and turns.get(peer):
+            ours, theirs = ([turn.cpu_ms for turn in turns[each]] for each in (name, peer))
             middle, least = statistics.median(ours) / statistics.median(theirs), min(ours) / min(theirs)
             met = max(middle, least) <= most
             found.append(
                 (
                     met,
-                    f"Rondo / {peer}: {middle:.3f} of its CPU time by the medians, {least:.3f} by the least disturbed"
+                    f"{name} / {peer}: {middle:.3f} of its CPU time by the medians, {least:.3f} by the least disturbed"
                     f" rounds (at most {most:.3f}: {'met' if met else 'MISSED'})",
                 )
             )
-    if turns.get("Rondo"):
-        spent = [turn.cpu_ms for turn in turns["Rondo"]]
+    if turns.get(name):
+        spent = [turn.cpu_ms for turn in turns[name]]
         middle, least = 1_000 / statistics.median(spent), 1_000 / min(spent)
         met = middle >= LEAST_PER_CORE
         found.append(
             (
                 met,
-                f"Rondo: {middle:,.0f} recorded requests per second of a core by the median, {least:,.0f} in the least"
+                f"{name}: {middle:,.0f} recorded requests per second of a core by the median, {least:,.0f} in the least"
                 f" disturbed round (at least {LEAST_PER_CORE:,}: {'met' if met else 'MISSED'})",
             )
         )

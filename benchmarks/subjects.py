@@ -25,6 +25,8 @@ from load import Address
 PEERS = Path(os.environ.get("RONDO_PEERS", Path(__file__).parents[1] / "build" / "peers")).absolute()
 RONDO = (sys.executable, "-c", "from rondo.cli.main import main; main()")
 """The `rondo` command of this Python's environment."""
+COMPILED = Path(os.environ.get("RONDO_COMPILED", Path(__file__).parents[1] / "build" / "compiled")).absolute()
+"""Where `pip install --target` has put a compiled Rondo."""
 
 _MODEL = "gpt-4o-mini"
 
@@ -114,15 +116,17 @@ def rondo(
     workers: int = 1,
     limits: bool = True,
     more: Mapping[str, str] | None = None,
+    source: Path | None = None,
 ) -> Running:
     """A fresh project with one model, on a fresh data folder; `limits` sets some, and a budget.
 
-    `more` are further models: their names and base URLs.
+    `more` are further models: their names and base URLs. `source` has a Rondo other than the environment's.
     """
     rondo_project(folder, base_url, more=more)
     data, port = folder / ".rondo", load.free_port()
     command = [*RONDO, "up", "--project", str(folder), "--data", str(data), "--port", str(port)]
-    process = _spawn([*command, "--workers", str(workers)] if workers > 1 else command, folder)
+    python = {} if source is None else {"PYTHONPATH": str(source)}
+    process = _spawn([*command, "--workers", str(workers)] if workers > 1 else command, folder, **python)
     key_file = data / "admin.key"
     deadline = time.monotonic() + 60
     while not (key_file.exists() and (data / "server.json").exists()):
@@ -233,6 +237,12 @@ def _floor(name: str) -> Callable[[Path, str], Running]:
 
 SUBJECTS: Sequence[Subject] = (
     Subject("Rondo", "all of it", rondo),
+    Subject(
+        "Rondo, compiled",
+        "all of it",
+        lambda folder, base_url: rondo(folder, base_url, source=COMPILED),
+        lambda: not any(COMPILED.glob("rondo__mypyc.*")),
+    ),
     Subject("Portkey", "nothing", _portkey, lambda: not _portkey_main().exists() or shutil.which("node") is None),
     Subject("LiteLLM", "nothing", _litellm, lambda: not (PEERS / "litellm/bin/litellm").exists()),
     Subject("TensorZero", "nothing", _tensorzero, lambda: not (PEERS / "tensorzero/bin/python").exists()),

@@ -29,7 +29,8 @@ from rondo.api.door import Door
 from rondo.feedback import scores
 from rondo.feedback.search import ScoreFilter
 from rondo.gateway.endpoint import Gateway
-from rondo.gateway.wire import STATUS, AnswerRequest
+from rondo.gateway.request import AnswerRequest
+from rondo.gateway.wire import STATUS
 from rondo.traces.filter import FIELDS as CALL_FILTERS
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "api.md"

@@ -25,7 +25,8 @@ from rondo.api.app import DOORS
 from rondo.api.door import Door
 from rondo.errors import RondoError
 from rondo.gateway.endpoint import Gateway
-from rondo.gateway.wire import MOST_MODELS, AnswerRequest, error_body
+from rondo.gateway.request import AnswerRequest
+from rondo.gateway.wire import MOST_MODELS, error_body
 from rondo.gateway.wires.messages_answer import error_fields
 from rondo.gateway.wires.messages_blocks import Body as MessagesBody
 

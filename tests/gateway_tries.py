@@ -10,9 +10,9 @@ import msgspec
 
 from rondo.errors import UpstreamError
 from rondo.gateway.plan import Plan, ServedModel
+from rondo.gateway.request import ChatRequest, Message
 from rondo.gateway.retry import Tries
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import ChatRequest, Message
 from rondo.gateway.won import Won
 from rondo.governance.model import Grant
 from rondo.providers.base import Deployment, ModelSpec, Provider

@@ -12,7 +12,7 @@ from rondo.errors import RondoError, Unavailable, UpstreamError
 from rondo.evals.asking import Asking
 from rondo.evals.model import Run, Target
 from rondo.evals.targets import Subject
-from rondo.gateway.pipeline import Answered
+from rondo.gateway.result import Answered
 from rondo.governance.model import Grant
 
 GRANT = Grant(project="p", key_id="k", name="ann", kind="secret")

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from gateway_house import HELLO, House, Visitor, until
 from guarded_house import limit, serve, spent
+from ledger_inside import LedgerInside
 from rondo.cache.model import CachePolicy, SemanticPolicy
 from rondo.errors import BudgetExceeded, PriceUnknown
 from rondo.gateway.accounts import Accounts
@@ -22,6 +23,7 @@ from rondo.gateway.spending import DEFAULT_MAX_TOKENS
 from rondo.gateway.turn import Turn
 from rondo.gateway.wire import parse_chat
 from rondo.governance.model import Grant
+from rondo.limits.ledger import Ledger
 from rondo.limits.memory import MemoryLedger
 from rondo.limits.model import Claim, Matched, to_nano
 from rondo.providers.dialect import completion
@@ -221,7 +223,7 @@ async def test_what_a_shadow_asks_is_nobodys_expense(house: House) -> None:
     assert await spent(house) == to_nano(live.cost_usd or 0.0) > 0
 
 
-class Counting(MemoryLedger):
+class Counting(LedgerInside):
     """Keeps the claims."""
 
     def __init__(self) -> None:
@@ -263,7 +265,7 @@ async def test_errors_of_a_budget_are_its_own(house: House) -> None:
 
 
 async def _ask(
-    house: House, ledger: MemoryLedger, limits: dict[str, int], request: dict[str, Any], path: Any = "/chat/completions"
+    house: House, ledger: Ledger, limits: dict[str, int], request: dict[str, Any], path: Any = "/chat/completions"
 ) -> Turn:
     """One errand to the model `mod`, for a request under these limits."""
     mod = house.gateway.plan.models.get(("p", "mod")) or house.model("mod")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from gateway_house import House
+from rondo.gateway.turn import Turn
 from scripted_upstream import whole
 
 
@@ -33,3 +36,16 @@ async def test_a_providers_400_is_of_the_clients_type(house: House) -> None:
     house.model("strict")
     response = await house.chat("strict")
     assert response.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_refused_request_is_forgotten_at_once(house: House) -> None:
+    """Not only when the collector comes: it may hold many megabytes."""
+    house.upstream.plays["strict"] = whole({"error": {"message": "no"}}, 400)
+    house.model("strict")
+    gc.collect()
+    gc.disable()
+    try:
+        await house.chat("strict")
+        assert not [found for found in gc.get_objects() if isinstance(found, Turn)]
+    finally:
+        gc.enable()

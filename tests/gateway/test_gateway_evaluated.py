@@ -11,7 +11,7 @@ from gateway_house import HELLO, House
 from rondo.cache.model import CachePolicy
 from rondo.errors import BudgetExceeded, PriceUnknown
 from rondo.gateway.evaluated import Evaluated, RunBudget
-from rondo.gateway.pipeline import Answered
+from rondo.gateway.result import Answered
 from rondo.governance.model import Grant
 from rondo.limits.model import NANO
 from rondo.records import Call, Chunk

@@ -25,6 +25,7 @@ from rondo.errors import (
     UpstreamUnreachable,
 )
 from rondo.gateway.plan import ServedModel, ServedRelease
+from rondo.gateway.request import ChatRequest
 from rondo.gateway.spending import (
     DEFAULT_MAX_TOKENS,
     FILE_TOKENS,
@@ -33,7 +34,7 @@ from rondo.gateway.spending import (
     may_have_cost,
     worst_case,
 )
-from rondo.gateway.wire import ChatRequest, parse_chat, parse_embeddings
+from rondo.gateway.wire import parse_chat, parse_embeddings
 from rondo.limits.model import MOST_COUNT, MOST_USD, NANO, Claim, Limit, LimitTable, Matched, to_nano
 from rondo.prompts.render import Template
 from rondo.prompts.source import parse_prompt

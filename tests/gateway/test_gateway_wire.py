@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rondo.errors import InvalidRequest, UpstreamError
 from rondo.gateway import request_body
-from rondo.gateway.wire import error_body, parse_answer, parse_chat, parse_embeddings, status_of, text_of
+from rondo.gateway.request import text_of
+from rondo.gateway.wire import OWN_FIELDS, error_body, parse_answer, parse_chat, parse_embeddings, status_of
 from rondo.providers.base import ModelSpec
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
@@ -22,11 +23,8 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-names = st.text(min_size=1).filter(
-    lambda name: (
-        name not in ("model", "messages", "inputs", "session", "stream", "stream_options", "user", "metadata", "n")
-    )
-)
+_READ = {"model", "messages", "stream", "stream_options", "user", "metadata", "n"}
+names = st.text(min_size=1).filter(lambda name: name not in _READ | OWN_FIELDS)
 
 
 @given(st.dictionaries(names, json_values, max_size=5))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondo.errors import InvalidRequest
-from rondo.gateway.wire import ChatRequest
+from rondo.gateway.request import ChatRequest
 from rondo.gateway.wires.messages_request import parse_messages
 from rondo.providers.anthropic_request import messages_request
 

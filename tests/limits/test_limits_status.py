@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ledger_inside import LedgerInside
 from rondo import clock
 from rondo.errors import Unavailable
 from rondo.limits.memory import MemoryLedger
@@ -108,7 +109,7 @@ async def test_a_budget_of_nothing_is_used_up_by_anything() -> None:
 
 
 async def test_a_ledger_that_cannot_tell_shows_nothing() -> None:
-    class Silent(MemoryLedger):
+    class Silent(LedgerInside):
         async def used(self, subjects: Any) -> Any:
             raise Unavailable("Redis is away.")
 
@@ -119,7 +120,7 @@ async def test_a_ledger_that_cannot_tell_shows_nothing() -> None:
 async def test_the_watch_opens_alerts_and_outlives_errors(caplog: pytest.LogCaptureFixture) -> None:
     stop = asyncio.Event()
 
-    class Failing(MemoryLedger):
+    class Failing(LedgerInside):
         async def used(self, subjects: Any) -> Any:
             stop.set()
             raise ValueError("odd")

@@ -14,8 +14,9 @@ from gateway_house import House
 from rondo.api.app import api_app
 from rondo.control import ControlPlane
 from rondo.gateway.plan import ServedRelease
+from rondo.gateway.request import ChatRequest
 from rondo.gateway.routed import facts_of, routed
-from rondo.gateway.wire import ChatRequest, parse_chat
+from rondo.gateway.wire import parse_chat
 from rondo.governance.admit import digest
 from rondo.governance.model import Grant, Role
 from rondo.rules.chain import compiled

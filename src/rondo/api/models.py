@@ -9,7 +9,7 @@ import msgspec
 
 from rondo.api.door import Asked, Door
 from rondo.errors import Conflict, NotFound, RondoError
-from rondo.gateway.pipeline import Streaming
+from rondo.gateway.result import Streaming
 from rondo.governance.model import Role
 from rondo.providers.registry import SUMMARIES
 from rondo.records import Call

@@ -34,7 +34,7 @@ from rondo.evals.requests import ask_key
 from rondo.evals.targets import Subject
 from rondo.gateway.evaluated import Evaluated, RunBudget
 from rondo.gateway.pace import Pace, may_go_well
-from rondo.gateway.pipeline import Answered
+from rondo.gateway.result import Answered
 from rondo.governance.model import Grant
 from rondo.limits.model import to_nano
 from rondo.providers.base import Path

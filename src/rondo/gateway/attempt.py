@@ -6,43 +6,29 @@ Nothing here decides what happens next: `retry.py` tries again or goes on to the
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-
-import msgspec
-from msgspec import Struct
+from typing import NamedTuple
 
 from rondo import clock
 from rondo.errors import UpstreamCut, UpstreamError
 from rondo.gateway import request_body
 from rondo.gateway.completion import Said, read_completion, read_embeddings
-from rondo.gateway.faults import told_wait
+from rondo.gateway.faults import told_wait, words_of
 from rondo.gateway.plan import ServedModel
-from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.route import within
+from rondo.gateway.request import ChatRequest, EmbeddingsRequest
 from rondo.gateway.spending import bound_to_send
 from rondo.gateway.stream import StreamedAnswer, batches, is_comment
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import KEY_REFUSED, ChatRequest, EmbeddingsRequest
+from rondo.gateway.wire import KEY_REFUSED
+from rondo.gateway.within import within
 from rondo.providers.base import ProviderRequest, Reply
 
 
-class Opened(Struct, frozen=True):
+class Opened(NamedTuple):
     """A stream under way: its first events, and the rest in batches as they arrive."""
 
     reply: Reply
     first: list[bytes]
     rest: AsyncIterator[list[bytes]]
-
-
-class _Said(Struct):
-    message: str | None = None
-
-
-class _Fault(Struct):
-    error: _Said | str | None = None
-    message: str | None = None
-
-
-_fault = msgspec.json.Decoder(_Fault)
 
 
 async def whole_answer(turn: Turn, request: ChatRequest, model: ServedModel) -> tuple[bytes, Said]:
@@ -128,19 +114,9 @@ async def read_reply(reply: Reply) -> bytes:
         )
     if reply.status != 200:
         raise UpstreamError(
-            f"The provider answered {reply.status}: {_words(body)}",
+            f"The provider answered {reply.status}: {words_of(body)}",
             status=reply.status,
             body=body,
             retry_after=told_wait(reply.headers, clock.now_us()),
         )
     return body
-
-
-def _words(body: bytes) -> str:
-    """The provider's own words: the message of its error, where it has one of a known shape."""
-    try:
-        fault = read(_fault, body)
-    except UNREADABLE:
-        fault = _Fault()
-    said = fault.error.message if isinstance(fault.error, _Said) else fault.error
-    return (said or fault.message or body.decode("utf-8", "replace"))[:2_000]

@@ -20,8 +20,8 @@ from rondo.cache.model import Asked, CachePolicy, Hit, Kept
 from rondo.errors import UpstreamCut
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.request import ChatRequest
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import ChatRequest
 from rondo.guards.model import Ask
 
 Freshness = Literal["use", "refresh", "none"]

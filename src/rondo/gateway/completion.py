@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 
 from rondo.errors import UpstreamCut, UpstreamError
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import text_of
+from rondo.gateway.request import text_of
 
 
 class Said(Struct, frozen=True, kw_only=True):

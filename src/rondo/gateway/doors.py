@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
-from msgspec import Struct
 
 from rondo.errors import NotFound, RateLimited, RondoError
 from rondo.feedback.scores import parse_feedback
@@ -15,11 +14,12 @@ from rondo.gateway import request_body
 from rondo.gateway.answer import answer_body, passages
 from rondo.gateway.cached import freshness
 from rondo.gateway.completion import read_completion
-from rondo.gateway.pipeline import CHAT, Answered, Pipeline, Streaming
-from rondo.gateway.plan import Plan
+from rondo.gateway.pipeline import CHAT, Pipeline
 from rondo.gateway.recall import RecentCalls, continued, stored
 from rondo.gateway.reply import Headers, Parts, Reply, Whole
+from rondo.gateway.result import Answered, Streaming
 from rondo.gateway.turn import Turn
+from rondo.gateway.visitor import Door, Visitor
 from rondo.gateway.wire import parse_answer, parse_embeddings, status_of
 from rondo.gateway.wires.base import ClientWire
 from rondo.gateway.wires.completions import Completions
@@ -49,19 +49,6 @@ _CORS: Headers = [
     (b"access-control-allow-headers", b"authorization, content-type"),
     (b"access-control-max-age", b"86400"),
 ]
-
-
-class Visitor(Struct, frozen=True):
-    """Who has been let in, and the plan that holds for this request. `tags` are put beside the request's own."""
-
-    plan: Plan
-    grant: Grant
-    headers: Headers
-    query: bytes
-    tags: dict[str, str] = {}
-
-
-Door = Callable[[Visitor, bytes], Awaitable[Reply]]
 
 
 class Doors:

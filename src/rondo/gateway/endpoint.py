@@ -14,15 +14,17 @@ from typing import Any
 from rondo.cache.answers import Answers
 from rondo.errors import RondoError, TooLarge, unexpected
 from rondo.gateway.cached import Cache
-from rondo.gateway.doors import Doors, Visitor, preflight, refusal
+from rondo.gateway.doors import Doors, preflight, refusal
 from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.keys import RecentKeys
-from rondo.gateway.pipeline import CHAT, Answered, Pipeline, Streaming
+from rondo.gateway.pipeline import CHAT, Pipeline
 from rondo.gateway.plan import Plan
 from rondo.gateway.recall import Lookup, RecentCalls
 from rondo.gateway.reply import Headers, Reply, Send, Whole, send_reply
+from rondo.gateway.result import Answered, Streaming
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Shadows
+from rondo.gateway.visitor import Visitor
 from rondo.gateway.wire import parse_embeddings
 from rondo.governance.admit import require_secret
 from rondo.governance.model import Grant

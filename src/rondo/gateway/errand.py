@@ -17,10 +17,10 @@ from rondo.gateway.attempt import read_reply
 from rondo.gateway.completion import Said
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.request import ChatRequest, ClientRequest, EmbeddingsRequest
 from rondo.gateway.retry import Tries
 from rondo.gateway.spending import bound_to_send
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import ChatRequest, ClientRequest, EmbeddingsRequest
 from rondo.guards.model import Ask
 from rondo.providers.base import Path, ProviderRequest
 

@@ -7,7 +7,11 @@ from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Literal, NamedTuple
 
+import msgspec
+from msgspec import Struct
+
 from rondo.errors import BudgetExceeded, InvalidRequest, KeyMissing, RondoError, Unavailable, UpstreamError
+from rondo.gateway.reading import UNREADABLE, read
 
 BASE_S = 0.25
 LONGEST_BACKOFF_S = 8.0
@@ -43,6 +47,18 @@ _BY_STATUS = {
     409: Verdict(_AGAIN, False),
     429: Verdict(_AGAIN, True),
 }
+
+
+class _Said(Struct):
+    message: str | None = None
+
+
+class _Fault(Struct):
+    error: _Said | str | None = None
+    message: str | None = None
+
+
+_fault = msgspec.json.Decoder(_Fault)
 
 
 def judge(error: RondoError) -> Verdict:
@@ -94,6 +110,16 @@ def told_wait(headers: Mapping[str, str], now_us: int) -> int | None:
         if text and len(text) <= 64 and (seconds := _seconds(text, unit, now_us)) is not None:
             return min(86_400, max(0, ceil(seconds)))
     return None
+
+
+def words_of(body: bytes) -> str:
+    """The provider's own words: the message of its error, where it has one of a known shape."""
+    try:
+        fault = read(_fault, body)
+    except UNREADABLE:
+        fault = _Fault()
+    said = fault.error.message if isinstance(fault.error, _Said) else fault.error
+    return (said or fault.message or body.decode("utf-8", "replace"))[:2_000]
 
 
 def _seconds(text: str, unit: float, now_us: int) -> float | None:

@@ -16,7 +16,7 @@ from msgspec import Raw, Struct, structs
 
 from rondo.errors import InvalidRequest, RondoError, UpstreamCut, unexpected
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import ChatRequest, Message
+from rondo.gateway.request import ChatRequest, Message
 from rondo.guards.chain import Guards, Outcome, keeps_thoughts, run
 from rondo.guards.model import Ask, Role
 from rondo.guards.texts import Slots, TooDeep

@@ -6,11 +6,11 @@ Whatever leaves here has been written to the journal before its last byte.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from rondo.cache.answers import Lead
 from rondo.errors import RondoError
@@ -24,11 +24,12 @@ from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.guarded import GuardedAnswer, blocked_completion, guard_answer
 from rondo.gateway.plan import Plan, ServedApp, ServedModel
 from rondo.gateway.prepare import embedding_route, prepare
+from rondo.gateway.request import ChatRequest, EmbeddingsRequest
+from rondo.gateway.result import Answered, Streaming
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Copied, Shadows
 from rondo.gateway.streaming import AnswerStream, ready
 from rondo.gateway.turn import Turn, fault_of
-from rondo.gateway.wire import ChatRequest, EmbeddingsRequest
 from rondo.gateway.wires.base import ClientWire
 from rondo.gateway.wires.chat import Chat
 from rondo.gateway.won import Won
@@ -42,20 +43,6 @@ from rondo.records import Call, Chunk, Wire, to_json
 T = TypeVar("T")
 
 CHAT = Chat()
-
-
-class Answered(Struct, frozen=True):
-    """A whole answer, recorded: the bytes for the client, and the record."""
-
-    body: bytes
-    call: Call
-
-
-class Streaming(Struct, frozen=True):
-    """An answer under way; `parts` records it before its last part."""
-
-    turn: Turn
-    parts: AsyncGenerator[bytes]
 
 
 class Pipeline:
@@ -123,14 +110,12 @@ class Pipeline:
             if turn.release is not None:
                 body = await self._guard(turn, route, body, ask, lead)
             answer = body if wire is CHAT else wire.answer(turn.given(), body)
-        except Exception as error:
-            raise await self._failed(turn, error, lead) from None
-        except BaseException:  # the client left, or we are shutting down
-            _abandon(lead)
-            await self._record(turn, client_closed=True)
-            raise
-        # Outside: a cancellation while this is being synced must not write a second record.
-        return Answered(answer, await self._record(turn))
+        except BaseException as error:
+            broke = [error]  # emptied below: its traceback has this frame, which must not have it in turn
+        else:
+            # Outside: a cancellation while this is being synced must not write a second record.
+            return Answered(answer, await self._record(turn))
+        raise await self._failed(turn, broke.pop(), lead) from None
 
     async def embeddings(
         self, plan: Plan, grant: Grant, request: EmbeddingsRequest, pinned: Evaluated | None = None
@@ -144,12 +129,11 @@ class Pipeline:
             won = await self._first(turn, route, partial(whole_embeddings, request))
             won.release()
             body, turn.said = won.value
-        except Exception as error:
-            raise await self._failed(turn, error) from None
-        except BaseException:
-            await self._record(turn, client_closed=True)
-            raise
-        return Answered(body, await self._record(turn))
+        except BaseException as error:
+            broke = [error]
+        else:
+            return Answered(body, await self._record(turn))
+        raise await self._failed(turn, broke.pop()) from None
 
     async def close(self) -> None:
         """End what runs in the background."""
@@ -228,9 +212,12 @@ class Pipeline:
         turn.verdicts = [*turn.verdicts, *mended.verdicts]
         return mended
 
-    async def _failed(self, turn: Turn, error: Exception, lead: Lead | None = None) -> RondoError:
+    async def _failed(self, turn: Turn, error: BaseException, lead: Lead | None = None) -> BaseException:
         """What to raise once it is recorded."""
         _abandon(lead)
+        if not isinstance(error, Exception):  # the client left, or we are shutting down
+            await self._record(turn, client_closed=True)
+            return error
         fault = fault_of(error)
         await self._record(turn, fault)
         fault.trace_id = turn.trace_id

@@ -19,9 +19,9 @@ from rondo.gateway.choose import choose, choose_route
 from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.guarded import guard_request, withheld
 from rondo.gateway.plan import ServedModel, ServedRelease
+from rondo.gateway.request import ChatRequest
 from rondo.gateway.routed import routed
 from rondo.gateway.turn import Turn
-from rondo.gateway.wire import ChatRequest
 from rondo.guards.chain import LARGE
 from rondo.guards.model import Ask
 from rondo.rules.chain import Decision

@@ -14,7 +14,8 @@ from msgspec import Raw, Struct
 
 from rondo.gateway.plan import ServedRelease
 from rondo.gateway.reading import read
-from rondo.gateway.wire import OWN_FIELDS, ChatRequest, Message, text_of
+from rondo.gateway.request import ChatRequest, Message, text_of
+from rondo.gateway.wire import OWN_FIELDS
 from rondo.prompts.render import context_of
 from rondo.providers.base import ModelSpec
 from rondo.records import Chunk

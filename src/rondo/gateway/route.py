@@ -27,6 +27,7 @@ from rondo.gateway.place import Place
 from rondo.gateway.plan import ServedModel
 from rondo.gateway.spending import may_have_cost
 from rondo.gateway.turn import Turn
+from rondo.gateway.within import within
 from rondo.gateway.won import Won
 from rondo.providers.base import ModelSpec
 
@@ -145,11 +146,12 @@ class AlongRoute(Generic[T]):
                 failed += 1
                 if verdict.then == "next" or failed > spec.retries:
                     return None
-                if not await self._wait(candidates, failed, error, rest):
-                    return None
+                failure = error
             else:
                 self._turn.model = place.candidate.served
                 return Won(value, place, self._end_of(place), self._means.deadlines)
+            if not await self._wait(candidates, failed, failure, rest):
+                return None
 
     async def _when_free(self, candidates: Candidates, rest: Sequence[ServedModel], now: float) -> Place | None:
         """A place after a wait in the queue; None where the next model is the better way, with the reason noted."""
@@ -337,19 +339,3 @@ def _is_the_requests_own(error: BaseException) -> bool:
 
 def _weight(error: RondoError) -> int:
     return 2 if isinstance(error, UpstreamError) else 0 if isinstance(error, InvalidRequest) else 1
-
-
-async def within(seconds: float | None, work: Awaitable[T], name: str) -> T:
-    """`work`, if it takes no longer than that. Raises UpstreamTimeout."""
-    if seconds is None:
-        return await work
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await work
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise UpstreamTimeout(
-            f"The model {name!r} did not answer within {seconds:.3g} s.",
-            remedy="`first_token_timeout_s` and `try_timeout_s` say how long it may take.",
-        ) from None

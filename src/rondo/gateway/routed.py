@@ -15,7 +15,7 @@ from msgspec import Struct
 from rondo import clock
 from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import ChatRequest
+from rondo.gateway.request import ChatRequest
 from rondo.rules.chain import Decision
 from rondo.rules.facts import Conversation, Facts
 

@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from rondo.errors import (
     ConnectTimeout,
@@ -29,7 +29,7 @@ from rondo.errors import (
 )
 from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import ClientRequest, EmbeddingsRequest
+from rondo.gateway.request import ClientRequest, EmbeddingsRequest
 from rondo.limits.model import MOST_COUNT, MOST_USD, NANO, Claim, Matched
 from rondo.providers.prices import Price
 
@@ -56,7 +56,7 @@ _encode = msgspec.json.Encoder().encode
 _optional_int = msgspec.json.Decoder(int | None)
 
 
-class Terms(Struct, frozen=True):
+class Terms(NamedTuple):
     """What a model takes part in the worst case with, whatever the request: known for as long as the plan holds."""
 
     completion: int
@@ -199,7 +199,7 @@ def _number(fields: Mapping[str, Raw], model: ServedModel, release: ServedReleas
             if name in source:
                 value = source[name]
                 break
-    if isinstance(value, _ENCODED):
+    if type(value) in _ENCODED:
         try:
             value = read(_optional_int, value)
         except UNREADABLE as error:
@@ -216,7 +216,7 @@ def _media(messages: bytes) -> int:
 
     Raises InvalidRequest.
     """
-    if messages.count(b"[") == 1:  # the list of messages, and no parts
+    if messages.find(b"[", messages.find(b"[") + 1) < 0:  # the list of messages, and no parts
         return 0
     if not any(mark in messages for mark in _MEDIA) and _SPELLED.search(messages) is None:
         return 0

@@ -15,7 +15,7 @@ from msgspec import Struct
 from rondo.errors import UpstreamCut
 from rondo.gateway.completion import Said
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import text_of
+from rondo.gateway.request import text_of
 
 DONE = b"data: [DONE]\n\n"
 _MAX_EVENT = 32 * 1024 * 1024

@@ -15,8 +15,9 @@ from rondo.errors import RondoError, unexpected
 from rondo.gateway.completion import Said
 from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
+from rondo.gateway.request import ChatRequest, ClientRequest
 from rondo.gateway.shadows import Copied
-from rondo.gateway.wire import ChatRequest, ClientRequest, status_of
+from rondo.gateway.wire import status_of
 from rondo.gateway.wires.base import Given
 from rondo.governance.model import Grant
 from rondo.limits.model import Matched
@@ -45,7 +46,6 @@ class Turn:
     context: Sequence[Chunk] | None = None
     rendered: bytes = b""
     first_token_ms: float | None = None
-    said = NOTHING_SAID
     chunks: Sequence[Chunk] = ()
     verdicts: Sequence[Verdict] = ()
     blocked: str | None = None
@@ -88,6 +88,7 @@ class Turn:
         self.started_at = clock.now_us()
         self.trace_id, self.span_id = ids.new_ids(self.started_at)
         self.spans: list[Span] = []
+        self.said = NOTHING_SAID
         self.issued: set[str] = set()
         """Tokens that stand for values of this request."""
         if pinned is not None:

@@ -12,8 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from heapq import nlargest
 
-from msgspec import Struct
-
 from rondo import clock
 from rondo.errors import RondoError, Unavailable
 from rondo.limits.ledger import LedgerState, Used, refusal
@@ -74,16 +72,19 @@ class _Lane:
         """Bound, counts, and the most of requests, tokens and calls at the same time."""
 
 
-class MemoryHold(Struct, eq=False):
+class MemoryHold:
     """What a call has taken, and where."""
 
-    lane: _Lane
-    at: int
-    nano: int
-    tokens: int
-    places: tuple[tuple[Window, Count], ...] = ()
-    """Where tokens are to be corrected."""
-    settled: bool = False
+    __slots__ = ("at", "lane", "nano", "places", "settled", "tokens")
+
+    def __init__(self, lane: _Lane, at: int, nano: int, tokens: int) -> None:
+        self.lane = lane
+        self.at = at
+        self.nano = nano
+        self.tokens = tokens
+        self.places: tuple[tuple[Window, Count], ...] = ()
+        """Where tokens are to be corrected."""
+        self.settled = False
 
 
 class MemoryLedger:

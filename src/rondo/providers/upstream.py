@@ -178,12 +178,16 @@ class _Reply:
             body = body.replace(secret, b"***")
         return body
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        connection = self._held()
-        while data := await connection.part():
-            yield data
-            self._held()  # the connection may be another request's by now
-        self.close()
+    def chunks(self) -> AsyncIterator[bytes]:
+        return _Chunks(self)
+
+    async def part(self) -> bytes:
+        """What has arrived of the body, b"" at its end. Asked for anew each time: the connection may be another
+        request's by now."""
+        data = await self._held().part()
+        if not data:
+            self.close()
+        return data
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -199,6 +203,24 @@ class _Reply:
         # Forgotten: nobody will ever read it, and its connection would stay busy for ever.
         if self._connection is not None:
             self._connection.abandon()
+
+
+class _Chunks:
+    """A reply's body as it arrives."""
+
+    __slots__ = ("_reply",)
+
+    def __init__(self, reply: _Reply) -> None:
+        self._reply = reply
+
+    def __aiter__(self) -> _Chunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        data = await self._reply.part()
+        if not data:
+            raise StopAsyncIteration
+        return data
 
 
 def _secrets(headers: Mapping[str, str]) -> Iterator[bytes]:

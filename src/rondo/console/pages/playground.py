@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from rondo.console.cites import Cited, cite
 from rondo.console.visit import Page, Visit, render
 from rondo.errors import InvalidRequest, RondoError
-from rondo.gateway.pipeline import Answered, Streaming
+from rondo.gateway.result import Answered, Streaming
 from rondo.gateway.wire import status_of
 from rondo.governance.model import Role
 from rondo.records import Call

@@ -12,7 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from rondo.errors import RondoError
-from rondo.gateway.wire import ChatRequest
+from rondo.gateway.request import ChatRequest
 from rondo.records import Wire
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from rondo.errors import RondoError
+from rondo.gateway.request import ChatRequest
 from rondo.gateway.stream import DONE
-from rondo.gateway.wire import ChatRequest, error_body, parse_chat
+from rondo.gateway.wire import error_body, parse_chat
 from rondo.gateway.wires.base import Given, WireStream
 from rondo.records import Wire
 

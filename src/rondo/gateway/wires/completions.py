@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Raw
 
 from rondo.errors import InvalidRequest, RondoError
+from rondo.gateway.request import ChatRequest, Message
 from rondo.gateway.stream import DONE
-from rondo.gateway.wire import ChatRequest, Message, as_tags, error_body, models_of, read_field, top_level
+from rondo.gateway.wire import as_tags, error_body, models_of, read_field, top_level
 from rondo.gateway.wires.base import Given, WireStream
 from rondo.gateway.wires.inside import Choice, Said, completion_of, event_of
 from rondo.records import Wire

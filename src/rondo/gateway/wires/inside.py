@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from rondo.errors import UpstreamCut
 from rondo.gateway.reading import UNREADABLE, read
+from rondo.gateway.request import text_of
 from rondo.gateway.stream import data_of
-from rondo.gateway.wire import text_of
 
 
 class ToolCall(Struct):

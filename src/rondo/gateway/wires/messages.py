@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rondo.errors import RondoError
-from rondo.gateway.wire import ChatRequest
+from rondo.gateway.request import ChatRequest
 from rondo.gateway.wires.base import Given, WireStream
 from rondo.gateway.wires.messages_answer import encode, error_fields, message_body
 from rondo.gateway.wires.messages_request import parse_messages

@@ -10,8 +10,9 @@ from msgspec import Raw
 
 from rondo.errors import InvalidRequest
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import ChatRequest, as_tags
-from rondo.gateway.wire import Message as Said
+from rondo.gateway.request import ChatRequest
+from rondo.gateway.request import Message as Said
+from rondo.gateway.wire import as_tags
 from rondo.gateway.wires.messages_blocks import Body, CacheControl, Format, Tool, ToolChoice, asks, is_object
 from rondo.gateway.wires.messages_turns import messages_of, system_parts
 

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from rondo.errors import InvalidRequest, TooLarge
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import Message
+from rondo.gateway.request import Message
 from rondo.gateway.wires.inside import said_of
 from rondo.gateway.wires.responses_input import InputItem, as_input, says_nothing
 from rondo.gateway.wires.responses_output import call_id, items_of

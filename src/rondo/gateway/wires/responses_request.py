@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from rondo.errors import InvalidRequest, PreviousNotFound
-from rondo.gateway.wire import ChatRequest, Message, as_tags, models_of, read_field, top_level
+from rondo.gateway.request import ChatRequest, Message
+from rondo.gateway.wire import as_tags, models_of, read_field, top_level
 from rondo.gateway.wires.responses_input import InputItem, converse, read_input
 from rondo.gateway.wires.responses_tools import Tool, ToolChoice, chat_choice, chat_tool, check
 

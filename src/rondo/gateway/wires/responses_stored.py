@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from rondo.errors import InvalidRequest
 from rondo.gateway.reading import UNREADABLE, read
-from rondo.gateway.wire import text_of
+from rondo.gateway.request import text_of
 from rondo.gateway.wires import thinking
 from rondo.gateway.wires.inside import said_of
 from rondo.gateway.wires.responses_continue import messages_of, output_of, own_of

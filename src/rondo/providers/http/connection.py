@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = tuple(
         """_between _buffered _error _interim _loop _most _on_closed _on_idle _parser _parts _poll _read_paused
-        _reusable _sending _since _state _timeout_s _timer _to_the_end _transport _waiter _write_paused headers
+        _refused _reusable _sending _since _state _timeout_s _timer _to_the_end _transport _waiter _write_paused headers
         server status""".split()
     )
 
@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._poll: select.poll | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._error: UpstreamError | None = None
+        self._refused = ""  # why one of our own callbacks has stopped the parser
         self._interim = False
         self._to_the_end = False  # the body ends with the connection
         self._reusable = False
@@ -285,7 +286,7 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             if status < 100 or status == 101:
-                raise ValueError(f"status {status}")
+                raise self._refuse(f"status {status}")
             self._interim = True
             self._since = self._loop.time()
             return
@@ -293,7 +294,7 @@ class Connection(asyncio.Protocol):
         self.status = status
         coding = headers.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
-            raise ValueError("an unknown transfer coding")
+            raise self._refuse("an unknown transfer coding")
         self._to_the_end = coding is None and b"content-length" not in headers and status not in (204, 304)
         self._state = _BODY
         self._between = 0
@@ -378,13 +379,18 @@ class Connection(asyncio.Protocol):
             self._error = UpstreamCut(message) if self._state == _BODY else UpstreamError(message)
         self.abort()
 
+    def _refuse(self, reason: str) -> ValueError:
+        """What a callback raises, so that the parser stops."""
+        self._refused = reason
+        return ValueError(reason)
+
     def _not_http(self, error: Exception) -> None:
         if self._state == _ENDED:  # the response is whole; what follows it is nobody's
             self._reusable = False
             self.abort()
             return
-        reason = error.__context__ if isinstance(error, httptools.HttpParserCallbackError) else error
-        self._fail(f"{self.server} sent what is no HTTP response: {reason!s:.200}.")
+        # Never the error's `__context__`: what somebody else's request is doing may stand there.
+        self._fail(f"{self.server} sent what is no HTTP response: {self._refused or str(error):.200}.")
 
     def _too_large(self, most: int) -> UpstreamError:
         return UpstreamError(f"The answer of {self.server} is larger than {most >> 20} MB.")
