@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 import os
 import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,21 @@ def test_what_is_worse_than_production_fails(rondo: Run, project: Path) -> None:
     assert (len(run["targets"]), run["baseline"]) == (2, None)
 
 
+def test_what_failed_is_shown_with_question_answer_and_reason(rondo: Run, project: Path) -> None:
+    result = rondo("eval", "--models", "good,poor", "--no-fail")
+    assert "shop@" in result.output and "prompt with poor" in result.output, result.output
+    run_id = json.loads(rondo("runs", "list", "--json").stdout)["runs"][0]["id"]
+    assert f"rondo runs show {run_id} --failed" in result.output
+    shown = rondo("runs", "show", run_id, "--failed", "--limit", "3").output
+    assert shown.count("✗ number") == 3
+    for words in ("prompt with poor", "answer: No idea.", "right: Not found: 'number", "and more"):
+        assert words in shown, shown
+    assert "prompt with good" not in shown
+    assert rondo("eval", "--models", "good").exit_code == 0
+    clean = json.loads(rondo("runs", "list", "--json").stdout)["runs"][0]["id"]
+    assert rondo("runs", "show", clean, "--failed").output.strip() == "Nothing has failed."
+
+
 def test_a_must_pass_example_that_fails_is_told_with_its_question(rondo: Run, project: Path) -> None:
     write(project, [{"question": "the number of the beast", "expected": "666", "must_pass": True}] + [
         {"question": f"number {n}", "expected": f"number {n}"} for n in range(9)
@@ -116,6 +131,15 @@ def test_scorers_of_the_projects_own_run_here(rondo: Run, project: Path) -> None
     assert mine["estimate"]["value"] == 1.0
     source = (project / "mine.py").read_bytes()
     assert run["suite"]["scorers"][1]["file_hash"] == sha256(source).hexdigest()
+
+
+def test_a_scorer_without_any_score_is_no_success(rondo: Run, project: Path) -> None:
+    (project / "mine.py").write_text("def score(answer):\n    return 1 / 0\n")
+    more = '[[scorers]]\nkind = "python"\nname = "mine"\nfile = "mine.py"\n'
+    (project / "suites" / "facts.toml").write_text(SUITE + more)
+    result = rondo("eval")
+    assert result.exit_code == 1
+    assert "✗ mine has no score at all." in result.output
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,26 @@ def test_check_says_what_is_wrong(rondo: Run, project: Path, old: str, new: str,
     assert says in release.stderr
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('kind = "expect"', 'kind = "expct"', "scorers[0].kind: there is no scorer 'expct'. Did you mean 'expect'?"),
+        ('kind = "expect"', 'kind = "judge"\njudge = "q"', "scorers[0].judge: no judge is called 'q'"),
+        ("questions.jsonl", "none.jsonl", "there is no file 'datasets/none.jsonl'"),
+        ("slices = [", "slice = [", "slice"),
+    ],
+)
+def test_check_finds_a_broken_suite(rondo: Run, project: Path, old: str, new: str, says: str) -> None:
+    suite = (project / "suites" / "answers.toml").read_text()
+    assert old in suite
+    (project / "suites" / "more.toml").write_text(suite.replace(old, new))
+    result = rondo("check")
+    assert result.exit_code == 2
+    assert "ok       suites.answers: 4 scorers on datasets/questions.jsonl" in result.stdout
+    wrong = next(line for line in result.stdout.splitlines() if line.startswith("wrong"))
+    assert "suites.more" in wrong and says in wrong, wrong
+
+
 def test_check_names_a_place_once(rondo: Run, project: Path) -> None:
     toml = project / "rondo.toml"
     toml.write_text(

@@ -152,6 +152,7 @@ def test_an_example_of_ours_survives_a_folder(tmp_path: Path) -> None:
 
 def test_a_card_whose_words_are_lists_of_themselves_costs_nothing(tmp_path: Path) -> None:
     laughs = "\n".join(f"x{n}: &x{n} [*x{n - 1}, *x{n - 1}]" for n in range(1, 40))  # 2**40 words, written out
-    card = f"---\nx0: &x0 [lol]\n{laughs}\nconfigs:\n- config_name: *x39\n  data_files: [{{split: *x39, path: '*'}}]\n---\n"
+    files = "- config_name: *x39\n  data_files: [{split: *x39, path: '*'}]"
+    card = f"---\nx0: &x0 [lol]\n{laughs}\nconfigs:\n{files}\n---\n"
     found = read(tmp_path, "x.zip", zipped({"README.md": card, "train.jsonl": '{"question": "a"}\n'}), config="")
     assert splits(found) == {"a": None}

@@ -127,7 +127,9 @@ def test_a_scorer_of_the_projects_own_is_part_of_its_suite(ready: Catalog, tmp_p
         assert bundle.read_folder(project).files["scorers/tone.py"] == source
         frozen(ready, tmp_path, made)
         with ready.read() as connection:
-            (settings,) = gate_terms.of_app(store.get_app(connection, "p", "bot").settings).gate.suites.values()
+            gate = gate_terms.of_app(store.get_app(connection, "p", "bot").settings).gate
+        assert gate is not None
+        (settings,) = gate.suites.values()
         sent = chosen_suite(project, "answers")  # as `rondo eval` does
         assert suite_hash(sent, {}) == suite_hash(SuiteSettings.model_validate(settings), {})
         return suite_hash(sent, {})

@@ -61,9 +61,7 @@ class Api:
         more = {"timeout": _BUILD_TIMEOUT} if slow else {}
         return await self._call("POST", path, json=body, **more)
 
-    async def upload(
-        self, path: str, bundle: bytes, *, content_type: str = "application/zip", **params: object
-    ) -> Any:
+    async def upload(self, path: str, bundle: bytes, *, content_type: str = "application/zip", **params: object) -> Any:
         """POST a file, a zip by default; may take as long as building what is in it."""
         return await self._call(
             "POST",

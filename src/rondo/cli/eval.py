@@ -68,8 +68,8 @@ async def command(
     """Run the suites of the project folder (all of suites/*.toml) and report each metric with its interval.
 
     By default the working tree is frozen into a draft and compared with production. What has been answered before is
-    not asked, or paid for, again. The exit code is 0 when no goal is missed, nothing guarded is worse and all
-    must-pass examples passed; 1 otherwise.
+    not asked, or paid for, again. The exit code is 0 when no goal is missed, nothing guarded is worse, all must-pass
+    examples passed and every scorer could score something; 1 otherwise.
     """
     if resume is not None:
         runs = [await _resumed(api, resume or None, project, budget=options["budget"])]

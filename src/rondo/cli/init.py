@@ -51,6 +51,7 @@ def command(name: str, folder: Path | None, force: bool, wants_json: bool) -> No
         return
     click.echo(f"Made {target} with {len(written)} files for the app {name}.\n\nNext:")
     click.echo(f"  cd {target}\n  rondo up            # gateway, API and console on http://127.0.0.1:4000")
+    click.echo("  rondo eval          # how good the answers are; needs no server")
     click.echo("  rondo release       # after you changed the prompt, the documents or rondo.toml")
 
 

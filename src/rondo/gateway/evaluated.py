@@ -27,9 +27,7 @@ class RunBudget:
         self._bound = Bound(Limit(scope=f"run:{run}", nano_per_month=nano), subject, f"run {run}")
         self._known: dict[tuple[Matched | None, str, str | None, str | None], Matched] = {}
 
-    def beside(
-        self, matched: Matched | None, project: str, key_id: str, user: str | None, app: str | None
-    ) -> Matched:
+    def beside(self, matched: Matched | None, project: str, key_id: str, user: str | None, app: str | None) -> Matched:
         """This budget with the other limits that the caller meets."""
         asked = matched, key_id, user, app
         found = self._known.get(asked)

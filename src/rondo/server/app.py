@@ -110,9 +110,7 @@ class Server:
             drain=records.drain,
             gateway=gateway,
             batches=make_batches(data, self.catalog, self.jobs, gateway, batches),
-            runs=make_runs(
-                self.catalog, self.jobs, gateway, subjects, records=records.store, drain=records.drain
-            ),
+            runs=make_runs(self.catalog, self.jobs, gateway, subjects, records=records.store, drain=records.drain),
             calibrations=make_calibrations(self.catalog, records.store, gateway, subjects),
             reviews=Reviews(self.catalog, records.store, gateway.judge, wake=records.drain.wake),
             knowledge_root=data.knowledge,

@@ -185,9 +185,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("project", "trace_id", name="uq_review_items_project_trace_id"),
     )
     op.create_index("ix_review_items_project_status_created_at", "review_items", ["project", "status", "created_at"])
-    op.create_index(
-        "ix_review_items_project_status_source_app", "review_items", ["project", "status", "source", "app"]
-    )
+    op.create_index("ix_review_items_project_status_source_app", "review_items", ["project", "status", "source", "app"])
     op.create_index("ix_review_items_project_created_at", "review_items", ["project", "created_at"])
     op.create_table(
         "review_answers",
