@@ -97,7 +97,8 @@ def test_what_is_worse_than_production_fails(rondo: Run, project: Path) -> None:
 
 def test_what_failed_is_shown_with_question_answer_and_reason(rondo: Run, project: Path) -> None:
     result = rondo("eval", "--models", "good,poor", "--no-fail")
-    assert "shop@" in result.output and "prompt with poor" in result.output, result.output
+    assert "shop@" in result.output, result.output
+    assert "prompt with poor" in result.output
     run_id = json.loads(rondo("runs", "list", "--json").stdout)["runs"][0]["id"]
     assert f"rondo runs show {run_id} --failed" in result.output
     shown = rondo("runs", "show", run_id, "--failed", "--limit", "3").output

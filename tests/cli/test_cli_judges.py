@@ -160,6 +160,9 @@ def test_a_file_of_labels_that_cannot_be_read_is_named(answered: Door, ask: Run,
     result = ask("judges", "calibrate", "quality", "--labels", str(file))
     assert result.exit_code == 2
     assert "line 2" in result.stderr
+    file.write_text('{"answer": "!", "scores": {"accuracy": NaN}}')
+    result = ask("judges", "calibrate", "quality", "--labels", str(file))
+    assert (result.exit_code, "line 1 is no JSON: NaN is no number" in result.stderr) == (2, True)
     file.write_bytes(b"\xff\xfe\x00")
     assert ask("judges", "calibrate", "quality", "--labels", str(file)).exit_code == 2
     assert ask("judges", "calibrate", "quality", "--labels", str(tmp_path / "none")).exit_code == 2
@@ -189,6 +192,20 @@ def test_labelling_is_kept_line_by_line_and_goes_on(answered: Door, rondo: Run, 
     assert lines(file) == [first, {"question": "q1", "answer": "a1", "expected": "x", "scores": {"clarity": 1}}]
     result = labelled("1\n1\nq\n", str(file), "--from", str(source), "--as", "ben")
     assert lines(file)[2]["annotator"] == "ben", "another person labels the same"
+
+
+def test_what_a_run_exports_is_labelled(answered: Door, rondo: Run, tmp_path: Path) -> None:
+    source, file = tmp_path / "answers.jsonl", tmp_path / "labels.jsonl"
+    messages = [{"role": "user", "content": "q"}]
+    answer = {"text": "a", "chunks": [{"text": "passage"}]}
+    rows = [
+        {"result": {"answer": None, "error": "timeout"}, "example": {"messages": messages}},
+        {"result": {"answer": answer}, "example": {"messages": messages, "expected": "x"}},
+    ]
+    source.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    assert labelled("3\n2\n", str(file), "--from", str(source)).exit_code == 0
+    said = {"scores": {"accuracy": 3, "clarity": 2}}
+    assert lines(file) == [{"messages": messages, "answer": "a", "expected": "x", "context": ["passage"], **said}]
 
 
 def test_calls_are_labelled_with_what_they_were_asked(answered: Door, rondo: Run, tmp_path: Path) -> None:

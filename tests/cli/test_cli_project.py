@@ -108,7 +108,8 @@ def test_check_finds_a_broken_suite(rondo: Run, project: Path, old: str, new: st
     assert result.exit_code == 2
     assert "ok       suites.answers: 4 scorers on datasets/questions.jsonl" in result.stdout
     wrong = next(line for line in result.stdout.splitlines() if line.startswith("wrong"))
-    assert "suites.more" in wrong and says in wrong, wrong
+    assert "suites.more" in wrong
+    assert says in wrong
 
 
 def test_check_names_a_place_once(rondo: Run, project: Path) -> None:

@@ -185,3 +185,29 @@ async def test_the_tags_of_a_run_cannot_be_forged_by_an_example(evaluating: Eval
     told = (await evaluating.live.get(f"/api/calls/{call['trace_id']}"))["calls"][0]["tags"]
     assert (told["eval_run"], told["mine"]) == (run["id"], "yes")
     assert told["eval_key"] != "k"
+
+
+async def test_a_cost_that_nobody_knows_is_missing_and_not_passed_over(evaluating: Evaluating) -> None:
+    unpriced = {**said("It is 1!"), "usage": None}
+    evaluating.upstream.plays["good"] = answering(
+        lambda question: whole(unpriced) if question in ("What is 1?", "What is 2?") else "It is so."
+    )
+    evaluating.numbers(10)
+    run = await evaluating.run(targets=["production"])
+    cost = metric(run, "cost.per_request_usd")
+    assert (cost["estimate"]["n"], cost["estimate"]["missing"], cost["lost"]) == (8, 2, 0.2)
+
+
+async def test_scores_that_are_lost_in_some_repeats_are_counted(evaluating: Evaluating) -> None:
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "1.5" if asked.count(question) == 1 else "no number at all"
+
+    evaluating.upstream.plays["good"] = answering(answer)
+    evaluating.numbers(5)
+    run = await evaluating.run(targets=["production"], suite={"repeats": 4, "scorers": [{"kind": "number"}]})
+    found = metric(run, "number")
+    assert (found["estimate"]["n"], found["estimate"]["missing"]) == (5, 0)
+    assert found["lost"] == 0.75

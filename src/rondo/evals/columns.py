@@ -25,11 +25,15 @@ Repeats = list[float | None]
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Where a metric's values come from: a scorer's by its name, or the answers themselves (`of`)."""
+    """Where a metric's values come from: a scorer's by its name, or the answers themselves (`of`).
+
+    `has_each`: every answer has such a value, so one whose value nobody knows is missing.
+    """
 
     metric: Metric
     scorer: str = ""
     of: Callable[[Result], float | None] | None = None
+    has_each: bool = False
     judge: str | None = None
     judge_version: str | None = None
 
@@ -132,13 +136,14 @@ def _take(target: Gathered, result: Result, example: Example, sources: Sequence[
     for source in sources:
         column = target.columns[source.metric.name]
         if source.of is not None:
-            _add(column, source, result.example, source.of(result), applies=answer is not None or source is _ERRORS)
+            applies = answer is not None and not source.has_each
+            _add(column, result.example, source.of(result), applies=applies)
         else:
             _add_score(column, source, result)
 
 
-def _add(column: Column, source: Source, example: str, value: float | None, *, applies: bool) -> None:
-    """An answer that was never given has no latency, and is missing; one whose latency nobody knows is left out."""
+def _add(column: Column, example: str, value: float | None, *, applies: bool) -> None:
+    """An answer that was never given has no latency, and is missing; one that has no first token is left out."""
     if value is not None or not applies:
         column.values.setdefault(example, []).append(value)
 
@@ -180,7 +185,10 @@ def _answers(
     name: str, unit: Unit, adds_up: str, read: Callable[[Answer], float | None], *, higher_is_better: bool = False
 ) -> Source:
     metric = Metric(name=name, unit=unit, adds_up=adds_up, higher_is_better=higher_is_better)
-    return Source(metric=metric, of=_of_answer(read))
+    return Source(metric=metric, of=_of_answer(read), has_each=name in _OF_EVERY_ANSWER)
+
+
+_OF_EVERY_ANSWER = ("latency.p50_ms", "latency.p95_ms", "cost.per_request_usd", "tokens.per_request")
 
 
 def _tokens(answer: Answer) -> float | None:

@@ -204,7 +204,7 @@ def _patterns(given: Any) -> Iterator[tuple[Split | None, str]]:
 
 
 def _word(given: Any) -> str:
-    """What should be a word. A card's YAML may hold lists of itself, which would be gigabytes if they were written out."""
+    """What should be a word. A card's YAML may hold lists of lists of itself: written out, they would be gigabytes."""
     return given if isinstance(given, str) else ""
 
 
