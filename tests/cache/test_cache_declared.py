@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from rondo.cache import meaning
 from rondo.cache.declared import compiled, declared
 from rondo.cache.model import CachePolicy, SemanticPolicy
-from rondo.errors import CorruptData, SettingsError, Unavailable
+from rondo.errors import CorruptData
 from rondo.settings.project import parse
 
 TOML = '[app]\nname = "bot"\nprompt = "a.md"\nroute = ["main"]\n[models.main]\nprovider = "openai"\n'
@@ -31,15 +30,6 @@ TOML = '[app]\nname = "bot"\nprompt = "a.md"\nroute = ["main"]\n[models.main]\np
 def test_into_a_manifest_and_out_of_it(more: str, policy: CachePolicy | None) -> None:
     values = json.loads(json.dumps(declared(parse(TOML + more))))
     assert compiled(values) == policy
-
-
-def test_by_meaning_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meaning, "is_installed", lambda: False)
-    assert declared(parse(TOML + "[cache]\nttl_s = 60.0")) is not None
-    with pytest.raises(SettingsError, match=r"rondo\[semantic\]"):
-        declared(parse(TOML + '[cache]\nttl_s = 60.0\n[cache.semantic]\nmodel = "main"'))
-    with pytest.raises(Unavailable, match=r"rondo\[semantic\]"):
-        compiled({"ttl_s": 60, "semantic": {"model": "main", "at_least": 0.9}})
 
 
 @pytest.mark.parametrize("values", [3, {}, {"ttl_s": "x"}, {"ttl_s": 1, "semantic": {"model": "m"}}])

@@ -78,7 +78,7 @@ def test_csv_that_is_wrong(tmp_path: Path, text: str | bytes, words: str) -> Non
         ('{"question": "a"}\n{"question": tru}\n', "line 2, column 18"),
         ('{"question": "a"}\nnot json\n', "line 2, column"),
         ('{"question": "a"}\n[1]\n', "line 2: This is no JSON object"),
-        ('{"question": "a"}\n{"question": NaN}\n', "line 2, column 14"),
+        ('{"question": "a"}\n{"question": NaN}\n', "line 2, column 14: This is not JSON: NaN is no number"),
         ('{"question": "a"}\n{"x": 1}\n', "line 2: No column holds the question"),
         (b'{"question": "a"}\n{"question": "\xff"}\n', "line 2"),
         ('{"question": "a"}\n{"question": "\\ud800"}\n', "line 2"),

@@ -7,6 +7,8 @@ from typing import Any
 
 from evaluating_house import Evaluating, answering, example, make_project, metric, said
 from rondo.datasets.model import Example, Persona
+from rondo.evals.columns import Column
+from rondo.evals.model import Scored
 from rondo.releases import bundle
 from scripted_upstream import whole
 
@@ -198,16 +200,9 @@ async def test_a_cost_that_nobody_knows_is_missing_and_not_passed_over(evaluatin
     assert (cost["estimate"]["n"], cost["estimate"]["missing"], cost["lost"]) == (8, 2, 0.2)
 
 
-async def test_scores_that_are_lost_in_some_repeats_are_counted(evaluating: Evaluating) -> None:
-    asked: list[str] = []
-
-    def answer(question: str) -> str:
-        asked.append(question)
-        return "1.5" if asked.count(question) == 1 else "no number at all"
-
-    evaluating.upstream.plays["good"] = answering(answer)
-    evaluating.numbers(5)
-    run = await evaluating.run(targets=["production"], suite={"repeats": 4, "scorers": [{"kind": "number"}]})
-    found = metric(run, "number")
-    assert (found["estimate"]["n"], found["estimate"]["missing"]) == (5, 0)
-    assert found["lost"] == 0.75
+def test_scores_that_are_lost_in_some_repeats_are_counted() -> None:
+    assert Column(values={"a": [1.0, None, None, 1.0], "b": [0.0, 1.0, None, 1.0]}).lost == 0.375
+    assert (
+        Column(scored={"a": [Scored(value=1.0), None], "b": [Scored(error="timeout"), Scored(value=0.0)]}).lost == 0.5
+    )
+    assert Column().lost == 0.0

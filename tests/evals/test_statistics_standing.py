@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from statsmodels.stats.power import NormalIndPower
 
 from rondo.errors import InvalidRequest
-from rondo.evals.evidence import Estimate
+from rondo.evals.evidence import Comparison, Estimate
+from rondo.evals.model import Outcome
 from rondo.evals.statistics.power import (
     examples_needed_for_width,
     examples_needed_unpaired,
@@ -18,7 +19,7 @@ from rondo.evals.statistics.power import (
     visible_mean_difference,
     visible_share_difference,
 )
-from rondo.evals.statistics.standing import margin_of, standing
+from rondo.evals.statistics.standing import is_worse, margin_of, standing
 
 
 def found(value: float | None, low: float | None, high: float | None) -> Estimate:
@@ -131,3 +132,12 @@ def test_a_difference_to_be_seen_is_positive(margin: float) -> None:
         pairs_needed_for_shares(0.1, margin)
     with pytest.raises(InvalidRequest):
         pairs_needed_for_means(0.1, margin)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "margin", "counts"),
+    [("worse", None, True), ("worse", 0.05, True), ("worse", 0.2, False), ("better", None, False)],
+)
+def test_a_margin_that_a_goal_names_is_forgiven(outcome: Outcome, margin: float | None, counts: bool) -> None:
+    found = Comparison(baseline=0, difference=-0.1, low=-0.2, high=-0.01, p=0.01, n=100, method="", outcome=outcome)
+    assert is_worse(found, margin) is counts

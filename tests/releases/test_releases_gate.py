@@ -24,6 +24,7 @@ from releases.gate_makers import (
     target,
     terms,
 )
+from rondo.evals.written import failing
 from rondo.releases.gate import decide
 from rondo.releases.gate_model import BesideFacts, Check, Decision, GoalTerms, JudgeFacts, RunFacts, Terms, Weighed
 
@@ -379,3 +380,13 @@ def test_only_whole_and_good_evidence_ever_passes(
     assert decision.verdict == ("fail" if bad else "inconclusive" if thin else "pass")
     assert (decision.verdict == "pass") == (not decision.missing)
     assert all(check.sentence for check in decision.checks)
+
+
+@pytest.mark.parametrize("margin", [None, 0.05, 0.2])
+def test_rondo_eval_and_the_gate_agree_on_what_is_worse(margin: float | None) -> None:
+    goal = structs.replace(GOAL, margin=margin)
+    worse = comparison("worse")
+    slices = [structs.replace(part("fr"), comparison=worse)]
+    report = target(metric(comparison=worse, slices=slices, forgives=margin))
+    by = terms(goal, slices=("language",))
+    assert bool(failing(report)) == (decided(run(target=report), by=by).verdict == "fail") == (margin != 0.2)

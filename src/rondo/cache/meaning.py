@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rondo import clock
@@ -23,10 +22,6 @@ MOST_EACH = 1_000
 _MOST_NUMBERS = 8_192
 
 Vector = list[float]
-
-
-def is_installed() -> bool:
-    return find_spec("numpy") is not None
 
 
 class _Group:

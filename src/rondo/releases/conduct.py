@@ -94,5 +94,5 @@ def guards_of(
 
 
 def cache_of(manifest: Mapping[str, Any]) -> CachePolicy | None:
-    """None where the app has no `[cache]`. Raises CorruptData, and Unavailable where this server lacks a package."""
+    """None where the app has no `[cache]`. Raises CorruptData."""
     return cache.compiled(manifest.get("cache"))

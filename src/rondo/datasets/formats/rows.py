@@ -79,7 +79,7 @@ def read_document(path: Path) -> Any:
     except UNREADABLE as error:
         line, column = _place(data, _byte_of(error))
         raise InvalidRequest(
-            f"line {line}, column {column}: This is not JSON: {_reason(error)}.", param="file"
+            f"line {line}, column {column}: This is not JSON: {_reason(data, error)}.", param="file"
         ) from None
 
 
@@ -193,7 +193,7 @@ def _object(line: bytes, number: int) -> Row | Problem:
         value = _decode(line)
     except UNREADABLE as error:
         column = _place(line, _byte_of(error))[1] if _byte_of(error) is not None else None
-        return Problem(f"This is not JSON: {_reason(error)}.", line=number, column=column)
+        return Problem(f"This is not JSON: {_reason(line, error)}.", line=number, column=column)
     if not isinstance(value, dict):
         return Problem("This is no JSON object.", line=number)
     return Row(number, value)
@@ -207,7 +207,11 @@ def _byte_of(error: BaseException) -> int | None:
     return int(digits) if found and digits.isdigit() else None
 
 
-def _reason(error: BaseException) -> str:
+def _reason(data: bytes, error: BaseException) -> str:
+    at = _byte_of(error) or 0
+    for word in (b"NaN", b"Infinity"):  # Python writes them
+        if data.startswith(word, at):
+            return f"{word.decode()} is no number"
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
     if isinstance(error, RecursionError):
