@@ -267,6 +267,19 @@ def test_what_only_production_measures_is_left_to_production(name: str) -> None:
     assert "only production can measure it" in decision.checks[-1].sentence
 
 
+def test_what_one_suite_shows_a_small_one_need_not_show_too() -> None:
+    small = metric(estimate=estimate(n=2, spread=0.4))
+    runs = run(), run(id="run_2", suite="hard", target=target(small))
+    decision = decide(candidate(), terms(suites=("answers", "hard")), evidence(*runs))
+    (told,) = [each for each in decision.checks if each.kind == "goal" and each.suite == "hard"]
+    assert (told.verdict, told.sentence.endswith("2 examples cannot tell; answers meets it.")) == ("pass", True)
+    alone = decide(candidate(), terms(suites=("hard",)), evidence(runs[1]))
+    assert [each.verdict for each in alone.checks if each.kind == "goal"] == ["inconclusive"]
+    unscored = run(id="run_2", suite="hard", target=target(metric(estimate=estimate(n=90, missing=10))))
+    decision = decide(candidate(), terms(suites=("answers", "hard")), evidence(runs[0], unscored))
+    assert [each.verdict for each in decision.checks if each.kind == "goal"] == ["pass", "inconclusive"]
+
+
 def test_a_goal_counts_in_each_suite_that_measures_it() -> None:
     good, bad = run(), run(id="run_2", suite="hard", target=target(MISSED_METRIC))
     decision = decided(good, bad, by=terms(suites=("answers", "hard")))
