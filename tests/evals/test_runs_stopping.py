@@ -114,7 +114,7 @@ async def test_a_budget_is_never_exceeded(evaluating: Evaluating) -> None:
     budget = 0.02
     run = await evaluating.run(targets=["production"], suite={"budget_usd": budget, "max_concurrency": 8})
     assert run["status"] == "paused"
-    assert "budget" in run["stop_reason"]
+    assert f"--resume {run['id']} --budget" in run["stop_reason"]
     assert run["failed"] == 0
     assert 0.015 < run["spent_usd"] <= budget
     assert len(evaluating.asked("good")) == run["done"] == round(run["spent_usd"] / 0.001)

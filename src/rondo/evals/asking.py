@@ -188,7 +188,7 @@ class Asking:
             raise self._refuse(str(error)) from None
         except BudgetExceeded as error:
             if self._busy == 1:
-                raise self._refuse(str(error)) from None
+                raise self._refuse(self._no_room(error)) from None
             self._is_tight = True
             return None
         finally:
@@ -211,6 +211,14 @@ class Asking:
         budget = self._run.budget_usd
         if budget is not None and self.spent_usd >= budget:
             raise self._refuse(f"The budget of ${budget:g} has been spent.")
+
+    def _no_room(self, error: BudgetExceeded) -> str:
+        if self._budget is None or not self._budget.refused(error):
+            return str(error)
+        return (
+            f"What is left of the run's budget of ${self._run.budget_usd:g} has no room for the next request."
+            f" `rondo eval --resume {self._run.id} --budget USD` goes on with another one."
+        )
 
     def _refuse(self, reason: str) -> OutOfBudget:
         self.refused = self.refused or reason

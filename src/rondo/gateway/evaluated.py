@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from rondo.errors import BudgetExceeded
 from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.limits.model import Bound, Limit, Matched, spenders, user_of
 
@@ -26,6 +27,10 @@ class RunBudget:
         subject = f"{project}/run:{run}"
         self._bound = Bound(Limit(scope=f"run:{run}", nano_per_month=nano), subject, f"run {run}")
         self._known: dict[tuple[Matched | None, str, str | None, str | None], Matched] = {}
+
+    def refused(self, error: BudgetExceeded) -> bool:
+        """Whether it is this budget, and not another limit, that has no room."""
+        return error.message.startswith(self._bound.words)
 
     def beside(self, matched: Matched | None, project: str, key_id: str, user: str | None, app: str | None) -> Matched:
         """This budget with the other limits that the caller meets."""
