@@ -49,8 +49,9 @@ def readings(text: str) -> Iterator[str]:
 
 
 def _decoded(word: str) -> str:
+    whole = word[:-1] if len(word) % 4 == 1 else word  # no bytes end so
     try:
-        return base64.b64decode(word[: len(word) // 4 * 4]).decode("utf-8", "replace")
+        return base64.b64decode(whole + "=" * (-len(whole) % 4)).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
         return ""
 
