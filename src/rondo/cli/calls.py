@@ -153,7 +153,11 @@ async def export(api: Api, *, kind: str, target: Path | None, **filters: Any) ->
     del filters["force"]  # has had its say when the file was named
     if target is None and kind == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not for terminals: name a file with --output.")
-    parts = api.download("/api/calls/export", format=kind, **filters)
+    await write_out(api.download("/api/calls/export", format=kind, **filters), target)
+
+
+async def write_out(parts: AsyncIterator[bytes], target: Path | None) -> None:
+    """Write to the target, or to stdout where there is none. Raises as `write_whole` does."""
     if target is None:
         stream = sys.stdout.buffer
         async for part in parts:
@@ -161,7 +165,7 @@ async def export(api: Api, *, kind: str, target: Path | None, **filters: Any) ->
         stream.flush()
         return
     size = await write_whole(parts, target)
-    click.echo(f"wrote {target}, {size:,} bytes", err=True)
+    click.echo(f"wrote {output.one_line(str(target))}, {size:,} bytes", err=True)
 
 
 async def write_whole(parts: AsyncIterator[bytes], target: Path) -> int:

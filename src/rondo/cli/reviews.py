@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
 from rondo.cli import output
-from rondo.cli.calls import write_whole
+from rondo.cli.calls import write_out
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
 from rondo.cli.moments import Moment
@@ -131,14 +130,7 @@ async def agreement_(api: Api, app: str | None, since: str | None) -> None:
 async def export(api: Api, format_: str, target: Path | None, *, predictions: bool, **filters: Any) -> None:
     """Write reviews as JSON lines or CSV, or as tasks for Label Studio, or the configuration for those."""
     parts = api.download("/api/reviews/export", format=format_, predictions=True if predictions else None, **filters)
-    if target is None:
-        stream = sys.stdout.buffer
-        async for part in parts:
-            stream.write(part)
-        stream.flush()
-        return
-    size = await write_whole(parts, target)
-    click.echo(f"wrote {output.one_line(str(target))}, {size:,} bytes", err=True)
+    await write_out(parts, target)
 
 
 @command.command("import")

@@ -49,10 +49,7 @@ async def converse(example: Example, user_model: str, ask: AskModel, reply: Repl
             if not said or said.rstrip(".!") == DONE:
                 break
             turns.append({"role": "user", "content": said})
-        answer = await reply(turns)
-        answers.append(answer)
-        turns.append(answer.message or {"role": "assistant", "content": answer.text})
-        if answer.tool_calls:
+        if await _is_over(turns, answers, reply):
             break
     if not answers:
         raise InvalidRequest("The played user had nothing to say.", remedy="Give the persona a goal.", param="persona")
@@ -66,12 +63,17 @@ async def follow(example: Example, reply: Reply) -> Answer:
     for said in (None, *example.follow_ups):
         if said is not None:
             turns.append({"role": "user", "content": said})
-        answer = await reply(turns)
-        answers.append(answer)
-        turns.append(answer.message or {"role": "assistant", "content": answer.text})
-        if answer.tool_calls:
+        if await _is_over(turns, answers, reply):
             break
     return _together(answers, turns)
+
+
+async def _is_over(turns: list[dict[str, Any]], answers: list[Answer], reply: Reply) -> bool:
+    """Let the target answer; whether the conversation ends with that, as it does where a tool is called."""
+    answer = await reply(turns)
+    answers.append(answer)
+    turns.append(answer.message or {"role": "assistant", "content": answer.text})
+    return bool(answer.tool_calls)
 
 
 def _as_the_user(persona: Persona, turns: list[dict[str, Any]]) -> dict[str, Any]:
