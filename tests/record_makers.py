@@ -5,11 +5,19 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
+
 from rondo import clock, ids
 from rondo.records import Call, Entry, Kind, Position, Score, Span, to_json
 
 START = 1_763_700_000_000_000
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _numbered_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test's calls begin soon after START, however many were made before it in the same process."""
+    monkeypatch.setattr("record_makers._numbers", itertools.count(1))
 
 
 def make_call(**fields: Any) -> Call:

@@ -1,4 +1,4 @@
-"""What every room speaks: a Call, its Spans, and Scores.
+"""What every room speaks: a Call, its Spans, Scores, and the TraceSpans of other programs.
 
 They are written once, to the journal, as JSON, and never changed. Field names here are the column names of the
 record store. Times are microseconds since the epoch, durations milliseconds, money US dollars. `None` means
@@ -15,8 +15,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-Wire = Literal["chat", "responses", "messages", "completions", "embeddings", "answer"]
-"""The formats in which clients ask; `answer` is Rondo's own."""
+from rondo import ids
+
+Wire = Literal["chat", "responses", "messages", "completions", "embeddings", "answer", "otlp"]
+"""The formats in which clients ask; `answer` is Rondo's own, `otlp` tells of a call that was made elsewhere."""
 
 ScoreKind = Literal["user", "human", "judge", "code", "outcome"]
 
@@ -84,10 +86,11 @@ class Call(Struct, frozen=True, kw_only=True):
     are their plain text, for lists and search. `rendered` is the JSON of the messages the model really got, where
     an app's prompt made them. All of it is as guards left it.
 
-    `arm` is `live`, `shadow` for a copy of `shadow_of` (a trace) whose answer nobody saw, or `eval` for an
-    evaluation's. `rule` is the condition that chose the models. `cache` tells by what a cached answer was found,
-    `saved_usd` what it cost when it was made. `charged_usd` is what budgets were charged: the cost, or, where that
-    stayed unknown, the most it can have been.
+    `arm` is `live`, `shadow` for a copy of `shadow_of` (a trace) whose answer nobody saw, `eval` for an evaluation's,
+    or `traced` for a call that another program made and told of by OpenTelemetry. `rollout` is the rollout that the
+    call is evidence for, `variant` its side there. `rule` is the condition that chose the models. `cache` tells by
+    what a cached answer was found, `saved_usd` what it cost when it was made. `charged_usd` is what budgets were
+    charged: the cost, or, where that stayed unknown, the most it can have been.
     """
 
     trace_id: str
@@ -141,8 +144,10 @@ class Call(Struct, frozen=True, kw_only=True):
     cost_usd: float | None = None
     price_version: str | None = None
 
-    arm: Literal["live", "shadow", "eval"] = "live"
+    arm: Literal["live", "shadow", "eval", "traced"] = "live"
     shadow_of: str | None = None
+    rollout: str | None = None
+    variant: Literal["candidate", "baseline"] | None = None
     rule: str | None = None
     guards: list[Verdict] = []
     cache: Literal["exact", "semantic"] | None = None
@@ -150,6 +155,47 @@ class Call(Struct, frozen=True, kw_only=True):
     charged_usd: float | None = None
 
     spans: list[Span] = []
+
+    @property
+    def answer_id(self) -> str:
+        """The id that the client's wire gives the answer: the trace's, unless the trace is the client's own."""
+        return self.trace_id if self.parent_span_id is None else ids.answer_id(self.started_at, self.span_id)
+
+
+class WrittenCall(Call, frozen=True, kw_only=True, omit_defaults=True):
+    """A call as the gateway writes it: its JSON leaves out what it has none of, which the store puts back."""
+
+
+class TraceSpan(Struct, frozen=True, kw_only=True):
+    """A span that another program sent by OpenTelemetry, and that is no call of a model: one wide, immutable row.
+
+    `kind` is `workflow`, `agent`, `tool`, `retrieval`, `rerank`, `embedding`, `guard`, `evaluation`, `prompt`, or
+    `step` for whatever else. `user`, `session` and `tags` are those of its trace, as far as the span told them.
+    `input` and `output` are what it was given and gave back, as text; `attributes`, `events` and `resource` are the
+    rest, JSON as text. `service` is the resource's `service.name`.
+    """
+
+    project: str
+    key_id: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None = None
+    name: str
+    kind: str
+    service: str | None = None
+    started_at: int
+    duration_ms: float
+    status: Literal["ok", "error"] = "ok"
+    error: str | None = None
+    app: str | None = None
+    user: str | None = None
+    session: str | None = None
+    tags: dict[str, str] = {}
+    input: str = ""
+    output: str = ""
+    attributes: str = "{}"
+    events: str = "[]"
+    resource: str = "{}"
 
 
 class Score(Struct, frozen=True, kw_only=True):
@@ -174,14 +220,18 @@ class Score(Struct, frozen=True, kw_only=True):
 
 
 class Kind(IntEnum):
-    """What a journal entry holds: the JSON of a Call or of a Score."""
+    """What a journal entry holds: the JSON of a Call, of a Score, or of a TraceSpan; or a whole request of
+    OpenTelemetry's as it came, of which the drain makes them (`traces/otlp/expand.py`)."""
 
     CALL = 1
     SCORE = 2
+    SPAN = 3
+    OTLP = 4
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """A journal entry: `payload` is JSON as bytes, `accepted_at` when the journal took it (microseconds).
+    """A journal entry: `payload` is JSON as bytes, or MessagePack of a request of OpenTelemetry's. `accepted_at`
+    is when the journal took it (microseconds).
 
     `kind` is a plain number, because a newer program may have written kinds that this one does not know.
     """
@@ -206,7 +256,7 @@ _ENCODER = msgspec.json.Encoder()
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def to_json(record: Call | Score) -> bytes:
+def to_json(record: Call | Score | TraceSpan) -> bytes:
     """A record as a journal holds it: one line of JSON.
 
     Text from the wire can hold halves of surrogate pairs, which no UTF-8 can carry. They become U+FFFD, so that an

@@ -8,10 +8,12 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -22,21 +24,34 @@ from sqlalchemy.exc import IntegrityError
 from rondo.catalog import engine as engine_module
 from rondo.catalog.engine import Catalog, open_catalog, sqlite_url
 from rondo.catalog.revision import bump, current
-from rondo.catalog.schema import METADATA, projects
+from rondo.catalog.schema import projects
+from rondo.catalog.tables import ALL
 from rondo.errors import Conflict, CorruptData, SettingsError, Unavailable
 
 
-def test_schema_is_the_sum_of_the_migrations(catalog: Catalog) -> None:
-    with catalog.read() as connection:
+@pytest.fixture(params=["created", "migrated"])
+def made(request: pytest.FixtureRequest, catalog_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
+    """A catalog made in either way: the tables at once, or migration by migration."""
+    if request.param == "migrated":
+        monkeypatch.setattr(engine_module, "_create", engine_module._upgrade)
+    catalog = open_catalog(catalog_url)
+    yield catalog
+    catalog.close()
+
+
+def test_schema_is_the_sum_of_the_migrations(made: Catalog) -> None:
+    with made.read() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-        assert compare_metadata(context, METADATA) == []
+        assert compare_metadata(context, ALL) == []
 
 
-def test_constraints_have_the_same_names_as_in_the_schema(catalog: Catalog) -> None:
-    with catalog.read() as connection:
+def test_constraints_have_the_same_names_as_in_the_schema(made: Catalog) -> None:
+    with made.read() as connection:
         inspector = inspect(connection)
-        for table in METADATA.tables.values():
-            found = {inspector.get_pk_constraint(table.name)["name"]}
+        for table in ALL.tables.values():
+            key = inspector.get_pk_constraint(table.name)
+            assert key["constrained_columns"] == [column.name for column in table.primary_key]
+            found = {key["name"]}
             found |= {each["name"] for each in inspector.get_foreign_keys(table.name)}
             found |= {each["name"] for each in inspector.get_unique_constraints(table.name)}
             found |= {each["name"] for each in inspector.get_check_constraints(table.name)}
@@ -47,6 +62,24 @@ def test_newest_version_is_alembics_head() -> None:
     config = Config()
     config.set_main_option("script_location", str(engine_module._MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [engine_module._known_versions()[-1]]
+
+
+def test_regressions_survive_that_their_key_has_changed(catalog: Catalog) -> None:
+    row = {"project": "p", "example": "e", "app": "b", "dataset": "d", "created_by": "anna", "created_at": 1}
+    other = {**row, "app": "a", "created_at": 2}
+    config = Config()
+    config.set_main_option("script_location", str(engine_module._MIGRATIONS))
+    table = ALL.tables["regressions"]
+    with catalog.begin() as connection:
+        config.attributes["connection"] = connection
+        connection.execute(insert(projects).values(name="p", created_at=1))
+        connection.execute(insert(table).values([row, other]))
+        command.downgrade(config, "0005")
+        assert [each.app for each in connection.execute(select(table))] == ["a"]  # the old key has room for one
+        assert inspect(connection).get_pk_constraint("regressions")["constrained_columns"] == ["project", "example"]
+        command.upgrade(config, "head")
+        connection.execute(insert(table).values(row))
+        assert {each.app for each in connection.execute(select(table))} == {"a", "b"}
 
 
 def test_opening_twice_changes_nothing_and_does_not_load_alembic(catalog_url: str) -> None:
@@ -92,14 +125,15 @@ def test_threads_that_open_an_empty_database_at_once(catalog_url: str) -> None:
         list(pool.map(opened, range(4)))
 
 
-def test_a_failed_migration_leaves_nothing(catalog_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = engine_module._upgrade
+@pytest.mark.parametrize("way", ["_create", "_upgrade"])
+def test_a_failed_migration_leaves_nothing(catalog_url: str, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    whole = getattr(engine_module, way)
 
     def dies_after(connection: object) -> None:
-        whole(connection)  # type: ignore[arg-type]
+        whole(connection)
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(engine_module, "_upgrade", dies_after)
+    monkeypatch.setattr(engine_module, "_create", dies_after)
     with pytest.raises(RuntimeError):
         open_catalog(catalog_url)
     monkeypatch.undo()
@@ -162,9 +196,7 @@ def test_a_reader_cannot_write_on_postgres(catalog: Catalog) -> None:
 
 def test_rows_need_their_project(catalog: Catalog) -> None:
     with pytest.raises(IntegrityError), catalog.begin() as connection:
-        connection.execute(
-            METADATA.tables["apps"].insert().values(project="ghost", name="a", settings={}, created_at=1)
-        )
+        connection.execute(ALL.tables["apps"].insert().values(project="ghost", name="a", settings={}, created_at=1))
 
 
 def test_a_lock_that_is_held_too_long_is_unavailable(catalog_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -297,3 +298,37 @@ async def test_a_start_on_a_full_disk_says_so(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(append, "header", broken)
     with pytest.raises(Unavailable, match="cannot start"):
         Journal(tmp_path / "w")
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+async def test_many_records_at_once_are_read_back(tmp_path: Path, durability: Literal["process", "power"]) -> None:
+    journal = Journal(tmp_path / "w", durability=durability, segment_bytes=1 << 16)
+    records = [b'{"n":%d,"x":"%s"}' % (number, b"x" * 200) for number in range(3_000)]
+    await journal.write_all([(1, record) for record in records[:1]])
+    await asyncio.gather(
+        journal.write_all([(1, each) for each in records[1:]]), journal.write(2, b"{}"), journal.write_all([])
+    )
+    assert journal.accepted == len(records) + 1
+    journal.close()
+    found = payloads(tmp_path / "w")
+    assert [each for each in found if each != b"{}"] == records
+    assert found.count(b"{}") == 1
+
+
+async def test_many_records_that_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "w")
+    await journal.write(1, b'{"n":0}')
+
+    def half(real: Write, descriptor: int, data: bytes) -> int:
+        return real(descriptor, data[: len(data) // 2])
+
+    with monkeypatch.context() as patched:
+        fail_writes(patched, journal, half)
+        with pytest.raises(Unavailable):
+            await journal.write_all([(1, each) for each in numbered(9, start=1)])
+    await journal.write_all([(1, each) for each in numbered(2, start=1)])
+    assert payloads(tmp_path / "w") == numbered(3)
+    assert journal.accepted == 3
+    journal.close()
+    with pytest.raises(Unavailable):
+        await journal.write_all([(1, b"{}")])

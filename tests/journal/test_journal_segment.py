@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +33,12 @@ def test_what_is_written_is_read(written: list[Entry]) -> None:
     decoded = decode(data)
     assert decoded.entries == written
     assert (decoded.consumed, decoded.damaged) == (len(data), 0)
+
+
+@given(st.binary(max_size=5_000))
+def test_the_sum_is_zlibs_with_the_extra_and_without(payload: bytes) -> None:
+    frame = encode(1, 7, payload)
+    assert int.from_bytes(frame[4:8], "little") == zlib.crc32(frame[8:])
 
 
 def test_a_tail_cut_at_any_byte_leaves_the_whole_ones() -> None:

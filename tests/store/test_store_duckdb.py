@@ -17,11 +17,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from record_makers import START, after, entry, make_call, make_score
 from record_stores import behind
 from rondo.errors import CorruptData, InvalidRequest, NotFound, Unavailable
-from rondo.records import Chunk, Entry, Kind, Position, to_json
+from rondo.records import Chunk, Entry, Kind, Position, WrittenCall, to_json
 from rondo.store import duckdb_schema, staging
 from rondo.store.base import Holdings, RecordStore
 from rondo.store.duckdb import DuckDBStore
@@ -50,12 +51,24 @@ def test_every_field_comes_back(store: RecordStore) -> None:
     )
     store.insert("w", [entry(call)], after(1))
     (row,) = store.query("calls_by_trace", {"project": "p", "trace_id": call.trace_id})
-    expected = msgspec.to_builtins(call)
+    expected = msgspec.to_builtins(structs.asdict(call))
     spans = expected.pop("spans")
     row["chunks"], row["guards"] = json.loads(row["chunks"]), json.loads(row["guards"])
     assert row == expected
     stored = store.query("spans_by_trace", {"project": "p", "trace_id": call.trace_id})
     assert stored == [{**spans[0], "call_span_id": call.span_id}]
+
+
+def test_what_a_record_leaves_out_comes_back_as_its_default(store: RecordStore) -> None:
+    call = WrittenCall(**structs.asdict(make_call()))
+    said = json.loads(to_json(call))
+    assert not {"error_code", "stream", "tags", "params", "guards", "arm"} & said.keys()
+    spelled = msgspec.json.encode({**structs.asdict(call), "span_id": "spelled"})  # as journals had it before
+    store.insert("w", [entry(call), Entry(Kind.CALL, START, spelled)], after(2))
+    bare, whole = store.query("calls_by_trace", {"project": "p", "trace_id": call.trace_id})
+    assert {**bare, "span_id": ""} == {**whole, "span_id": ""}
+    assert bare["stream"] is False
+    assert (bare["arm"], bare["params"], bare["tags"], bare["error_code"]) == ("live", "{}", {}, None)
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -213,8 +226,10 @@ def test_odd_texts_survive(store: RecordStore) -> None:
 
 def test_lone_surrogates_cost_themselves_only(store: RecordStore) -> None:
     made = make_call(question="half \ud83d a pair 🎉", tags={"\udc00": "x"})
-    escaped = to_json(make_call()).replace(b'"question":""', b'"question":"half \\ud83d a pair \\ud83c\\udf89"')
-    raw = to_json(make_call()).replace(b'"question":""', b'"question":"half \xed\xa0\xbd a pair"')
+    escaped = to_json(make_call(question="?")).replace(
+        b'"question":"?"', b'"question":"half \\ud83d a pair \\ud83c\\udf89"'
+    )
+    raw = to_json(make_call(question="?")).replace(b'"question":"?"', b'"question":"half \xed\xa0\xbd a pair"')
     spread = to_json(make_call(question="twice")).replace(b'"project":', b'\n"project":')
     doubled = to_json(make_call()).replace(b'"project":', b'"project":"other","project":')
     plain = to_json(make_call(question="plain"))

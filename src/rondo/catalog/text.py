@@ -12,12 +12,13 @@ from typing import Any
 
 from rondo.errors import InvalidRequest
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def canonical_json(value: Any) -> str:
     """The one JSON text of a value: keys sorted, no spaces, UTF-8. ValueError or TypeError where JSON has none."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _canonical(value)
 
 
 def check_name(value: str, *, param: str) -> str:

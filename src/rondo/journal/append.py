@@ -7,9 +7,11 @@ What cannot be written whole is cut off again and refused. Reading is in `replay
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +22,7 @@ from rondo.journal.flush import GroupFlush
 from rondo.journal.segment import HEADER_BYTES, check_header, decode, encode, file_name, header
 
 PROBE_EVERY_S = 0.5
+_AT_ONCE_BYTES = 256 << 10
 
 _REMEDY = "Free disk space in the data folder; serving resumes by itself."
 
@@ -91,6 +94,46 @@ class Journal:
                 await self._flush.flushed(self._descriptor)
             except OSError as error:
                 raise self._refused(f"the disk failed to sync: {error.strerror or error}") from error
+
+    async def write_all(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """Append many records (kind, payload), with few writes; all are safe when this returns.
+
+        Raises as `write` does; some of them may be kept then, so whoever sends them again sends some twice.
+        """
+        frames: list[bytes] = []
+        size = 0
+        at = clock.now_us()
+        for kind, payload in entries:
+            frame = encode(kind, at, payload)
+            if frames and size + len(frame) > _AT_ONCE_BYTES:
+                await self._write_frames(frames, size)
+                frames, size = [], 0
+            frames.append(frame)
+            size += len(frame)
+        if frames:
+            await self._write_frames(frames, size)
+
+    async def _write_frames(self, frames: list[bytes], size: int) -> None:
+        if self._closed or self._torn:
+            self._require_sound()
+        if self._size + size > self._segment_bytes and self._size > HEADER_BYTES:
+            self._rotate()
+        try:
+            written = os.write(self._descriptor, b"".join(frames))
+        except OSError as error:
+            raise self._refused(error.strerror or str(error)) from error
+        if written != size:
+            self._torn = True
+            raise self._refused("no space left on the disk")
+        self._size += size
+        self.accepted += len(frames)
+        if self._flush is None:
+            await asyncio.sleep(0)  # others' turn
+            return
+        try:
+            await self._flush.flushed(self._descriptor)
+        except OSError as error:
+            raise self._refused(f"the disk failed to sync: {error.strerror or error}") from error
 
     def check(self) -> None:
         """Admission: may a new request be served? Raises Unavailable while the journal cannot take its record.

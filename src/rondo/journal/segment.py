@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import re
 import struct
-from zlib import crc32
 
 from msgspec import Struct
 
 from rondo.errors import CorruptData, InvalidRequest
 from rondo.records import Entry, Kind
+
+try:
+    from isal.isal_zlib import crc32  # the same sum, in a quarter of the time: the extra `fast`
+except ImportError:
+    from zlib import crc32
 
 __all__ = ["FRAME_BYTES", "HEADER_BYTES", "Decoded", "Kind", "decode", "encode", "file_name", "header", "parse_name"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rondo.records import Call, Score, Span
+from rondo.records import Call, Score, Span, TraceSpan
 
 
 def columns(record: type[msgspec.Struct]) -> dict[str, str]:
@@ -15,6 +15,17 @@ def columns(record: type[msgspec.Struct]) -> dict[str, str]:
 def required(record: type[msgspec.Struct]) -> set[str]:
     """Columns that are never NULL."""
     return {field.name for field in msgspec.structs.fields(record) if field.required}
+
+
+def defaults(record: type[msgspec.Struct]) -> dict[str, str]:
+    """Column → SQL of its default, where that is not NULL: what a record leaves out."""
+    found: dict[str, str] = {}
+    for field in msgspec.structs.fields(record):
+        made = field.default_factory
+        value = field.default if made is msgspec.NODEFAULT else made()
+        if value is not msgspec.NODEFAULT and value is not None:
+            found[field.name] = _sql_value(value)
+    return found
 
 
 def table(
@@ -57,6 +68,20 @@ def _sql_type(kind: msgspec.inspect.Type) -> str:  # noqa: PLR0911
     raise TypeError(f"no column type for {kind}")
 
 
+def _sql_value(value: object) -> str:
+    match value:
+        case bool() | int() | float():
+            return str(value).lower()
+        case str():
+            return "'" + value.replace("'", "''") + "'"
+        case {} if not value:
+            return "MAP {}"
+        case []:
+            return "'[]'"
+    raise TypeError(f"no SQL for the default {value!r}")
+
+
 CALL = columns(Call)
 SPAN = columns(Span)
 SCORE = columns(Score)
+TRACE_SPAN = columns(TraceSpan)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +19,51 @@ import duckdb
 
 from rondo import clock
 from rondo.errors import InvalidRequest, NotFound, Unavailable
-from rondo.records import Entry, Position
+from rondo.records import Entry, Kind, Position
 from rondo.store import duckdb_schema as schema
+from rondo.store import rollups
 from rondo.store.base import NO_FILTERS, ExportFormat, Holdings
-from rondo.store.staging import DATA_ERRORS, Rejected, stage
+from rondo.store.headroom import LITTLE, Headroom
+from rondo.store.staging import DATA_ERRORS, Rejected, is_small, stage
 from rondo.store.statements import compose
 
 _BROKEN = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
 _LARGE = 500  # records in a batch
 _CLOSE_S = 5.0
+_Part = tuple[Sequence[Entry], Sequence[int]]
+"""Entries, and which of the batch each was made of."""
+
 _FORMATS: dict[ExportFormat, str] = {"jsonl": "JSON", "parquet": "PARQUET"}
 
 
 class DuckDBStore:
-    """A RecordStore. `memory_limit` is in DuckDB's spelling; what does not fit spills into the data folder."""
+    """A RecordStore. `memory_limit` is in DuckDB's spelling; what does not fit spills into the data folder.
+    `at_rest` is the limit while nobody reads; None for no other.
 
-    def __init__(self, path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+    `expand` makes the entries that are stored of one that the journal has; by default they are the same. What is made
+    is stored in parts of about `part_bytes`, so that a request of very many spans takes no more memory than others.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        memory_limit: str = "512MB",
+        at_rest: str | None = LITTLE,
+        threads: int = 2,
+        expand: Callable[[Entry], Iterable[Entry]] | None = None,
+        part_bytes: int = 64 << 20,
+    ) -> None:
         self.path = path
+        self._expand = expand
+        self._part_bytes = part_bytes
+        self._headroom = Headroom(memory_limit, at_rest)
+        self._spilled = path.with_name(path.name + ".tmp")
         self._config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": memory_limit,
             "threads": threads,
             "block_allocator_memory": "64MB",  # kept for the next batch; given back, it has to be cleared anew
-            "temp_directory": str(path) + ".tmp",
+            "temp_directory": str(self._spilled),
             "checkpoint_threshold": "256MB",
             "autoinstall_known_extensions": False,  # never fetch code
             "autoload_known_extensions": False,
@@ -62,27 +86,72 @@ class DuckDBStore:
             if stored and stored.segment == position.segment and stored.sequence > start:
                 batch = batch[stored.sequence - start :]
                 start = stored.sequence
-            staged = stage(cursor, batch, self._scratch)
             missing = max(0, start - stored.sequence) if stored else 0
+            parts, rejected = self._parts(batch), list[tuple[int, Rejected]]()
+            part = next(parts)
+            for following in parts:
+                rejected += self._store(cursor, part, lambda _: None)
+                part = following
+
+            def finish(last: Sequence[tuple[int, Rejected]]) -> None:
+                for place, each in (*rejected, *last):
+                    _quarantine(cursor, writer, start + place, each)
+                move = schema.MOVE_POSITION if stored else schema.FIRST_POSITION
+                cursor.execute(move, [*_numbers(position), missing, writer])
+
+            self._store(cursor, part, finish)
+
+    def _store(
+        self, cursor: duckdb.DuckDBPyConnection, part: _Part, finish: Callable[[Sequence[tuple[int, Rejected]]], None]
+    ) -> list[tuple[int, Rejected]]:
+        """Store a part, and `finish` with what cannot be stored, in one transaction. Returns the latter."""
+        entries, places = part
+        with self._headroom.for_batch(cursor, small=is_small(entries)):
+            staged = stage(cursor, entries, self._scratch)
+            rejected = [(places[each.place], each) for each in staged.rejected]
             arrivals = schema.arrivals(cursor) if self._arrivals is None else self._arrivals
             self._arrivals = None  # a commit that fails may yet have been one
+            calls = staged.calls - (schema.forget_known_calls(cursor) if staged.calls else 0)
             cursor.begin()
             try:
-                if staged.calls:
+                if calls:
                     cursor.execute(schema.INSERT_CALLS, {"before": arrivals})
                     cursor.execute(schema.INSERT_SPANS)
                 if staged.scores:
                     cursor.execute(schema.UPSERT_SCORES)
-                for rejected in staged.rejected:
-                    _quarantine(cursor, writer, start, rejected)
-                move = schema.MOVE_POSITION if stored else schema.FIRST_POSITION
-                cursor.execute(move, [*_numbers(position), missing, writer])
+                if staged.trace_spans:
+                    schema.insert_trace_spans(cursor)
+                finish(rejected)
                 cursor.commit()
             except BaseException:
                 with contextlib.suppress(duckdb.Error):
                     cursor.rollback()
                 raise
-            self._arrivals = arrivals + staged.calls
+            self._arrivals = arrivals + calls
+            return rejected
+
+    def _parts(self, batch: Sequence[Entry]) -> Iterator[_Part]:
+        """The entries to store, nearly always at once.
+
+        A small entry may make very many: then all but the last part hold only what was made, which is known again by
+        its ids when a crash in between has it come twice.
+        """
+        if self._expand is None or not any(entry.kind == Kind.OTLP for entry in batch):
+            yield batch, range(len(batch))
+            return
+        entries = [entry for entry in batch if entry.kind != Kind.OTLP]
+        places = [place for place, entry in enumerate(batch) if entry.kind != Kind.OTLP]
+        plain, size = len(entries), 0
+        for place, whole in enumerate(batch):
+            for entry in self._expand(whole) if whole.kind == Kind.OTLP else ():
+                if size >= self._part_bytes:
+                    yield entries[plain:], places[plain:]
+                    del entries[plain:], places[plain:]
+                    size = 0
+                entries.append(entry)
+                places.append(place)
+                size += len(entry.payload)
+        yield entries, places
 
     def holdings(self) -> Holdings:
         with self._cursor() as cursor:
@@ -96,7 +165,12 @@ class DuckDBStore:
         self, name: str, params: Mapping[str, object], filters: Mapping[str, object] = NO_FILTERS
     ) -> list[dict[str, Any]]:
         sql, bound = compose(name, params, filters)
-        with self._cursor() as cursor, _reading(name):
+        with (
+            self._cursor() as cursor,
+            self._headroom.whole(cursor),
+            _reading(name),
+            rollups.as_of_now(cursor, sql, bound),
+        ):
             cursor.execute(sql, bound)
             columns = [column[0] for column in cursor.description or ()]
             return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
@@ -117,7 +191,7 @@ class DuckDBStore:
         sql, bound = compose(name, params, filters)
         partial = target.with_name(target.name + ".partial")
         try:
-            with self._cursor() as cursor, _reading(name):
+            with self._cursor() as cursor, self._headroom.whole(cursor), _reading(name):
                 copy = f"COPY ({sql}) TO $partial (FORMAT {_FORMATS[format]})"
                 rows: int = cursor.execute(copy, {**bound, "partial": str(partial)}).fetchall()[0][0]
             os.replace(partial, target)
@@ -125,15 +199,32 @@ class DuckDBStore:
             partial.unlink(missing_ok=True)
         return rows
 
+    def fold(self) -> int:
+        """Count what has come since into the rollups, a slice of it at most; how much that was."""
+        with self._cursor() as cursor, self._headroom.whole(cursor, kept_s=0):
+            return rollups.fold(cursor)
+
+    def compact(self) -> bool:
+        """Make one part of the rollups smaller; whether one was worth it."""
+        with self._cursor() as cursor, self._headroom.whole(cursor, kept_s=0):
+            return rollups.compact(cursor)
+
+    def forget_rollups(self) -> None:
+        """Have the rollups counted anew: after calls or scores were taken out of the store."""
+        with self._cursor() as cursor:
+            rollups.clear(cursor)
+
     def close(self) -> None:
         """Write everything into the one file and let go of it."""
         with self._inserting, self._opening:
             self._closed = True
             database, self._database = self._database, None
             if database is not None:
-                with contextlib.suppress(duckdb.Error):  # readers may be at work; the log is replayed on opening
+                # Readers may be at work, and then it cannot: the log is replayed on opening.
+                with contextlib.suppress(duckdb.Error), self._headroom.whole(database, kept_s=0):
                     database.execute("CHECKPOINT")
                 self._end(database)
+                shutil.rmtree(self._spilled, ignore_errors=True)
             with contextlib.suppress(OSError):
                 self._scratch.unlink(missing_ok=True)
 
@@ -187,8 +278,11 @@ class DuckDBStore:
             )
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = duckdb.connect(str(self.path), config=self._config)
+        self._headroom.opened_anew()
         try:
             self.path.chmod(0o600)
+            shutil.rmtree(self._spilled, ignore_errors=True)  # what a process that was killed has left
+            self._spilled.mkdir(mode=0o700)
             schema.prepare(database)
         except BaseException:
             database.close()
@@ -231,9 +325,9 @@ def _reading(name: str) -> Iterator[None]:
         raise InvalidRequest(f"The query {name!r} cannot use its parameters: {reason}", param="filter") from error
 
 
-def _quarantine(cursor: duckdb.DuckDBPyConnection, writer: str, start: int, rejected: Rejected) -> None:
+def _quarantine(cursor: duckdb.DuckDBPyConnection, writer: str, sequence: int, rejected: Rejected) -> None:
     entry = rejected.entry
-    values = [writer, start + rejected.place, entry.kind, entry.accepted_at, rejected.reason, entry.payload]
+    values = [writer, sequence, entry.kind, entry.accepted_at, rejected.reason, entry.payload]
     cursor.execute(schema.QUARANTINE, [*values, clock.now_us()])
 
 

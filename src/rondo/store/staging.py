@@ -17,8 +17,8 @@ import duckdb
 import msgspec
 from msgspec import Struct
 
-from rondo.records import Call, Entry, Kind, Score, json_line
-from rondo.store.columns import CALL, SCORE, table
+from rondo.records import Call, Entry, Kind, Score, TraceSpan, json_line
+from rondo.store.columns import CALL, SCORE, TRACE_SPAN, table
 
 # What DuckDB says about data; anything else is about the store itself, and no payload's fault.
 DATA_ERRORS = (
@@ -30,6 +30,7 @@ DATA_ERRORS = (
     duckdb.TypeMismatchException,
 )
 
+_SMALL = 8 << 20  # bytes
 _LEAST_BUFFER = 1 << 20
 _AT_A_TIME = 512  # lines in a system call, which takes 1,024 parts
 
@@ -43,10 +44,11 @@ class Rejected(Struct, frozen=True):
 
 
 class Staged(Struct, frozen=True):
-    """How many rows `new_calls` and `new_scores` have, and what is in neither."""
+    """How many rows `new_calls`, `new_scores` and `new_trace_spans` have, and what is in none."""
 
     calls: int
     scores: int
+    trace_spans: int
     rejected: list[Rejected]
 
 
@@ -59,19 +61,30 @@ class _Line(Struct, frozen=True, gc=False):
 class _Target:
     """A temporary table and the record it takes."""
 
-    def __init__(self, name: str, record: type[Call | Score], columns: dict[str, str]) -> None:
+    def __init__(self, name: str, record: type[Call | Score | TraceSpan], columns: dict[str, str]) -> None:
         self.create = table(name, record).replace("CREATE TABLE", "CREATE OR REPLACE TEMP TABLE", 1)
         spelled = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
         read = f"read_json($path, format = 'newline_delimited', columns = {{{spelled}}}, maximum_object_size = "
         self.load = f"INSERT INTO {name} BY NAME SELECT * FROM {read}"  # noqa: S608
-        self.decoder: msgspec.json.Decoder[Call | Score] = msgspec.json.Decoder(record)
+        self.decoder: msgspec.json.Decoder[Call | Score | TraceSpan] = msgspec.json.Decoder(record)
 
 
-_TARGETS = {Kind.CALL: _Target("new_calls", Call, CALL), Kind.SCORE: _Target("new_scores", Score, SCORE)}
+_TARGETS = {
+    Kind.CALL: _Target("new_calls", Call, CALL),
+    Kind.SCORE: _Target("new_scores", Score, SCORE),
+    Kind.SPAN: _Target("new_trace_spans", TraceSpan, TRACE_SPAN),
+}
+
+
+def is_small(batch: Sequence[Entry]) -> bool:
+    """Whether it needs little memory: where there is too little for it, that is not the fault of what is in it."""
+    return _need_little([entry.payload for entry in batch])
 
 
 def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Path) -> Staged:
-    """Fill the temporary tables `new_calls` and `new_scores`, in the order of the batch, by way of the file `scratch`.
+    """Fill the temporary tables `new_calls`, `new_scores` and `new_trace_spans` in the order of the batch.
+
+    They go by way of the file `scratch`.
 
     A table that would be empty is not made.
 
@@ -95,7 +108,11 @@ def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Pa
             rejected += odd
             rows[kind] -= len(odd)
         rows[kind] += len(payloads)
-    return Staged(rows[Kind.CALL], rows[Kind.SCORE], rejected)
+    return Staged(rows[Kind.CALL], rows[Kind.SCORE], rows[Kind.SPAN], rejected)
+
+
+def _need_little(payloads: list[bytes]) -> bool:
+    return sum(map(len, payloads)) <= _SMALL and max(map(len, payloads), default=0) < _LEAST_BUFFER
 
 
 def _load_whole(cursor: duckdb.DuckDBPyConnection, target: _Target, payloads: list[bytes], scratch: Path) -> bool:
@@ -104,7 +121,9 @@ def _load_whole(cursor: duckdb.DuckDBPyConnection, target: _Target, payloads: li
         return False
     try:
         _load(cursor, target, payloads, scratch)
-    except DATA_ERRORS:
+    except DATA_ERRORS as error:
+        if isinstance(error, duckdb.OutOfMemoryException) and _need_little(payloads):
+            raise  # something else has the memory
         return False
     return True
 

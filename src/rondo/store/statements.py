@@ -2,7 +2,8 @@
 
 A query is a file in `queries/`. Where it says `{where:calls}` or `{where:scores}`, filters are put in: each is a
 fragment from the tables below, never text from a caller. A filter's values are bound as `$f_<name>`, or
-`$f_<name>_1`, `$f_<name>_2`, ... where it takes several.
+`$f_<name>_1`, `$f_<name>_2`, ... where it takes several. `{cells}` and other names of `rolled.PARTS` stand for what has
+been counted before, in the window from `$since` to `$until`; `{p95:duration}` for a quantile of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 
 from rondo.errors import InvalidRequest
+from rondo.store import rolled
 
 CALL_FILTERS: dict[str, str] = {
     "app": "app = $f_app",
@@ -61,10 +63,23 @@ SCORE_FILTERS: dict[str, str] = {
     "before": "created_at <= $f_before_1 AND (created_at, id) < ($f_before_1, $f_before_2)",
 }
 
-FILTERS = {"calls": CALL_FILTERS, "scores": SCORE_FILTERS}
+# Of what has been counted before: by these alone it is told apart.
+CELL_FILTERS: dict[str, str] = {
+    "app": "app = $f_app",
+    "release": '"release" = $f_release',
+    "model": "model = $f_model",
+    "arm": "arm = $f_arm",
+    "other_than": "arm <> $f_other_than",
+}
+# Users and tags are counted without the release and the model.
+NARROW_FILTERS = {name: CELL_FILTERS[name] for name in ("app", "arm", "other_than")}
+
+FILTERS = {"calls": CALL_FILTERS, "scores": SCORE_FILTERS, "cells": CELL_FILTERS, "narrow": NARROW_FILTERS}
 
 _NAME = re.compile(r"[a-z][a-z_]*")
 _MARKER = re.compile(r"\{where:([a-z]+)\}")
+_QUANTILE = re.compile(r"\{p([0-9]+):([a-z_]+)\}")
+_PART = re.compile(r"\{([a-z]+)\}")
 _PARAMETER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _COMMENT = re.compile(r"--[^\n]*")
 
@@ -108,9 +123,28 @@ def compose(name: str, params: Mapping[str, object], filters: Mapping[str, objec
         return "(" + " AND ".join(fragments) + ")" if fragments else "TRUE"
 
     sql = _MARKER.sub(conditions, _COMMENT.sub("", text(name)))
-    wanted = set(_PARAMETER.findall(sql))
+    sql = _QUANTILE.sub(lambda wanted: rolled.quantile(int(wanted[1]) / 100, wanted[2]), sql)
+    sql = _PART.sub(lambda part: rolled.PARTS[part[1]], sql)
+    wanted = set(_PARAMETER.findall(sql)) - rolled.OWN_PARAMETERS
+    bound.update(_whole_stretches(bound, wanted))
     for odd in [*(set(filters) - used), *(set(bound) - wanted)]:
         raise InvalidRequest(f"The query {name!r} does not take {odd!r}.", param=odd)
-    for missing in sorted(wanted - set(bound)):
+    named = (
+        wanted - set(rolled.bounds(0, 0)) or wanted
+    )  # what is made of `since` and `until` is not the caller's to give
+    for missing in sorted(named - set(bound)):
         raise InvalidRequest(f"The query {name!r} needs a value for {missing!r}.", param=missing)
     return sql, bound
+
+
+def _whole_stretches(bound: Mapping[str, object], wanted: set[str]) -> dict[str, int]:
+    """The hours and days that a query reads from what was counted before, where it does. Raises InvalidRequest."""
+    if "days_from" not in wanted or "since" not in bound or "until" not in bound:
+        return {}
+    times = [bound["since"], bound["until"], bound.get("bucket_us", rolled.DAY_US)]
+    for name, value in zip(("since", "until", "bucket_us"), times, strict=True):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise InvalidRequest(f"{name!r} must be a whole number of microseconds.", param=name)
+    since, until, bucket_us = times
+    stretches = rolled.bounds(since, until, bucket_us)  # type: ignore[arg-type]
+    return {name: value for name, value in stretches.items() if name in wanted}

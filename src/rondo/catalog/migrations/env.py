@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from rondo.catalog.schema import METADATA
+from rondo.catalog.tables import ALL
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    target_metadata=ALL,
     render_as_batch=True,
 )
 with context.begin_transaction():

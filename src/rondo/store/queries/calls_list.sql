@@ -1,6 +1,7 @@
 -- A page of calls, newest first; texts cut to 200 characters.
 -- Parameters: project, limit. Filters: calls.
--- The page is found by the narrow columns alone; the wide ones are read for its rows only.
+-- The page is found by the narrow columns alone; the wide ones are read for its rows only. Trace ids are in order of
+-- time, so that the least of them leaves out most of the scores.
 WITH page AS (
     SELECT rowid AS place
     FROM calls
@@ -21,6 +22,7 @@ judged AS (
     SELECT trace_id, count(*) AS feedback, count(*) FILTER (WHERE verdict < 0) AS negative_feedback
     FROM scores
     WHERE project = $project AND kind = 'user' AND trace_id IN (SELECT trace_id FROM listed)
+        AND trace_id >= (SELECT min(trace_id) FROM listed)
     GROUP BY trace_id
 )
 SELECT listed.*, coalesce(feedback, 0) AS feedback, coalesce(negative_feedback, 0) AS negative_feedback

@@ -1,4 +1,4 @@
 -- Scores, for an export. Parameters: project. Filters: scores.
-SELECT * EXCLUDE (verdict)
+SELECT * EXCLUDE (verdict, arrival)
 FROM scores
 WHERE project = $project AND {where:scores}

@@ -1,9 +1,8 @@
 -- What filters can be set to: a row (facet, value, calls) per distinct app, release, model, provider, status and
 -- error_code, arm of the calls in [since, until). A release's value is `<app>#<number>`. Parameters: project, since, until.
 WITH counted AS (
-    SELECT app, "release", model, provider, status, error_code, arm, count(*) AS calls
-    FROM calls
-    WHERE project = $project AND started_at >= $since AND started_at < $until
+    SELECT app, "release", model, provider, status, error_code, arm, sum(calls) AS calls
+    FROM {cells}
     GROUP BY ALL
 ),
 facets AS (

@@ -13,6 +13,6 @@ judged AS (
     WHERE project = $project AND trace_id IN (SELECT trace_id FROM page)
     GROUP BY trace_id
 )
-SELECT page.*, app, "release", question, answer
+SELECT page.* EXCLUDE (arrival), app, "release", question, answer
 FROM page LEFT JOIN judged USING (trace_id)
 ORDER BY created_at DESC, id DESC
