@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from rondo.settings.table import Name, Table
+
+OF_FAILURES = "must-pass"
+"""The suite that no file declares: the failures of an app that became must-pass examples."""
 
 
 class CriterionSettings(Table):
@@ -137,6 +141,7 @@ class SuiteSettings(Table):
     )
     split: Literal["train", "validation", "test"] | None = Field(None, description="Only the examples of this split.")
     tags: dict[str, str] = Field(default_factory=dict, description="Only the examples with these tags.")
+    regressions: bool | None = Field(None, description="Only failures of the app that became must-pass examples.")
     repeats: int = Field(1, ge=1, le=100, description="How often each example is asked.")
     slices: list[str] = Field(default_factory=list, description="Tags by whose values the report is split.")
     scorers: list[ScorerSettings] = Field(min_length=1, description="The scorers; each makes a metric.")
@@ -154,3 +159,9 @@ class SuiteSettings(Table):
                 raise ValueError(f"scorers[{at}].name: two scorers are called {name!r}; give them names of their own")
             seen.add(name)
         return self
+
+
+def beside(failures: Iterable[SuiteSettings], suites: Iterable[SuiteSettings]) -> list[SuiteSettings]:
+    """Those parts of `must-pass` that these suites do not ask anyway: they ask all that is in the same dataset."""
+    whole = {each.dataset for each in suites if each.split is None and not each.tags}
+    return [each for each in failures if each.dataset not in whole]

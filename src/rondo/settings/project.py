@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from rondo.errors import SettingsError
-from rondo.settings.evaluating import SuiteSettings
+from rondo.settings.evaluating import OF_FAILURES, SuiteSettings
+from rondo.settings.rollout import RolloutSettings
 from rondo.settings.table import IN_WORDS, nearest
 from rondo.settings.tables import GoalSettings, ModelSettings, ProjectSettings
 
@@ -26,6 +27,12 @@ def parse(text: str, *, file: str = FILE) -> ProjectSettings:
 
 def parse_suite(text: str, *, file: str) -> SuiteSettings:
     """A suite from the text of its file. Raises SettingsError, which names the first wrong key."""
+    if PurePosixPath(file).stem == OF_FAILURES:
+        raise SettingsError(
+            f"the suite {OF_FAILURES!r} is Rondo's own: it asks the failures that became must-pass examples.",
+            file=file,
+            remedy="Give the file another name.",
+        )
     return _parse(SuiteSettings, text, file)
 
 
@@ -43,6 +50,14 @@ def goal_settings(goals: Sequence[Mapping[str, Any]]) -> list[GoalSettings]:
         return [GoalSettings.model_validate(dict(goal)) for goal in goals]
     except ValidationError as error:
         raise _explain(error, "goals", GoalSettings) from None
+
+
+def rollout_settings(values: Mapping[str, Any]) -> RolloutSettings:
+    """The table `[rollout]` from its values. Raises SettingsError."""
+    try:
+        return RolloutSettings.model_validate(dict(values))
+    except ValidationError as error:
+        raise _explain(error, "rollout", RolloutSettings) from None
 
 
 def read(folder: Path) -> ProjectSettings:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 from rondo.errors import NotFound, SettingsError
+from rondo.settings import own_code
 from rondo.settings.evaluating import SuiteSettings
 from rondo.settings.project import parse_suite
 from rondo.settings.table import IN_WORDS, NAME, nearest
@@ -42,15 +42,31 @@ def read(project: Path, name: str) -> SuiteSettings:
     return parse_suite(text, file=file)
 
 
+def dataset_name(file: str) -> str:
+    """The name of the stored dataset that a file of examples becomes."""
+    stem = file.rpartition("/")[2].rpartition(".")[0]
+    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._") or "examples"
+
+
 def own_files(suite: SuiteSettings) -> list[tuple[int, str]]:
     """(place, file) of the suite's scorers that are a Python file of the project."""
     named = ((at, getattr(scorer, "file", None)) for at, scorer in enumerate(suite.scorers) if scorer.kind == _OWN)
     return [(at, file) for at, file in named if isinstance(file, str)]
 
 
-def with_own_files(suite: SuiteSettings, read_file: Callable[[int, str], bytes]) -> SuiteSettings:
-    """The suite, with the hash of each such file beside its name: another file is another suite."""
+def with_own_files(suite: SuiteSettings, read_file: Callable[[int, str], bytes], find: own_code.Find) -> SuiteSettings:
+    """The suite, with the hash of each such file, and of what it imports, beside its name: another file is another
+    suite. `find` looks for modules of the project."""
     scorers = list(suite.scorers)
     for at, file in own_files(suite):
-        scorers[at] = scorers[at].model_copy(update={"file_hash": sha256(read_file(at, file)).hexdigest()})
+        scorers[at] = scorers[at].model_copy(update={"file_hash": own_code.hash_of(file, read_file(at, file), find)})
     return suite.model_copy(update={"scorers": scorers})
+
+
+def project_file(project: Path, name: str) -> bytes | None:
+    """A file of the project folder, if it is there, and inside of it."""
+    path = (project / name).resolve()
+    try:
+        return path.read_bytes() if path.is_relative_to(project.resolve()) and path.is_file() else None
+    except OSError:
+        return None

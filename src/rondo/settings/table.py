@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 ADDRESS = r"^https?://"
 VARIABLE = r"^[A-Z][A-Z0-9_]*$"
+DURATION = r"^\d{1,6}[smhd]$"
 IN_WORDS = {
     NAME: "a name has 1 to 64 characters of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit",
     ADDRESS: "an address begins with http:// or https://",

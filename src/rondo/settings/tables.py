@@ -9,8 +9,13 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from rondo.settings.alerting import AlertsSettings
+from rondo.settings.drift import DriftSettings
 from rondo.settings.evaluating import GateSettings, JudgeSettings, ReviewSettings, RubricSettings, SelectionSettings
+from rondo.settings.live import LiveSettings
+from rondo.settings.rollout import RolloutSettings
 from rondo.settings.table import ADDRESS, VARIABLE, Name, Params, Table, nearest, one_or_more
+from rondo.settings.telemetry import TelemetrySettings, TracesSettings
 
 
 class AppSettings(Table):
@@ -138,6 +143,11 @@ class ModelSettings(Table):
     price: PriceSettings | None = Field(None, description="Your own price.")
     licence: str | None = Field(None, max_length=100, description="Its licence, for `rondo compare`, e.g. `mit`.")
     context_window: int | None = Field(None, ge=1, description="Tokens that it can read, for `rondo compare`.")
+    metrics_url: str | None = Field(
+        None,
+        pattern=ADDRESS,
+        description="Where its server, or the GPU's exporter, tells of itself to Prometheus; for the dashboards.",
+    )
 
     @model_validator(mode="after")
     def key_is_not_ours(self) -> ModelSettings:
@@ -281,12 +291,18 @@ class ProjectSettings(Table):
     judges: dict[Name, JudgeSettings] = Field(default_factory=dict)
     rubrics: dict[Name, RubricSettings] = Field(default_factory=dict)
     gate: GateSettings | None = None
+    rollout: RolloutSettings | None = None
+    live: LiveSettings | None = None
+    alerts: AlertsSettings = Field(default_factory=AlertsSettings)
+    drift: DriftSettings | None = None
     reviews: ReviewSettings = Field(default_factory=ReviewSettings)
     selection: SelectionSettings = Field(default_factory=SelectionSettings)
     limits: LimitsSettings = Field(default_factory=LimitsSettings)
     journal: JournalSettings = Field(default_factory=JournalSettings)
     gateway: GatewaySettings = Field(default_factory=GatewaySettings)
     batches: BatchesSettings = Field(default_factory=BatchesSettings)
+    traces: TracesSettings = Field(default_factory=TracesSettings)
+    telemetry: TelemetrySettings | None = None
 
     @model_validator(mode="after")
     def names_exist(self) -> ProjectSettings:
