@@ -11,15 +11,20 @@ from collections.abc import Sequence
 from rondo.errors import InvalidRequest, NotFound, Unavailable
 from rondo.gateway.assign import assign
 from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
+from rondo.gateway.request import ClientRequest
 from rondo.governance.admit import may_call
 from rondo.governance.model import Grant
 
 
 def choose_route(
-    plan: Plan, grant: Grant, name: str, others: Sequence[str], unit: str
+    plan: Plan, grant: Grant, request: ClientRequest, others: Sequence[str], trace_id: str
 ) -> ServedRelease | tuple[ServedModel, ...]:
-    """A release, or the models to try in order: `name`, then `others`. Raises as `choose` does, and InvalidRequest."""
-    chosen = choose(plan, grant, name, unit)
+    """A release, or the models to try in order: the request's, then `others`.
+
+    Raises as `choose` does, and InvalidRequest.
+    """
+    chosen = choose(plan, grant, request, trace_id)
+    name = request.model
     if isinstance(chosen, ServedRelease):
         if others:
             raise InvalidRequest(
@@ -34,12 +39,13 @@ def choose_route(
     return (chosen, *(_model(plan, grant, other, param="models") for other in further))
 
 
-def choose(plan: Plan, grant: Grant, name: str, unit: str) -> ServedRelease | ServedModel:
-    """What answers `name` for `unit` (a user, a session or a trace). Raises NotFound, Forbidden."""
+def choose(plan: Plan, grant: Grant, request: ClientRequest, trace_id: str) -> ServedRelease | ServedModel:
+    """What answers a request for its user, its session, or this trace alone. Raises NotFound, Forbidden."""
+    name = request.model
     app = plan.apps.get((grant.project, name))
     if app is not None:
         may_call(grant, name)
-        return release_for(app, unit)
+        return release_for(app, request.user, request.session, trace_id)
     if (grant.project, name) in plan.faults:
         raise Unavailable(
             f"The app {name!r} cannot be served: {plan.faults[grant.project, name]}", remedy="`rondo doctor` says more."
@@ -47,10 +53,12 @@ def choose(plan: Plan, grant: Grant, name: str, unit: str) -> ServedRelease | Se
     return _model(plan, grant, name, param="model")
 
 
-def release_for(app: ServedApp, unit: str) -> ServedRelease:
-    """The release that `unit` gets."""
+def release_for(app: ServedApp, user: str | None, session: str | None, trace_id: str) -> ServedRelease:
+    """The release that a caller gets. A split is sticky to the user, else the session, else to nothing; or the session
+    comes first, where the app's rollout says so."""
     if not app.arms:
         return app.stable
+    unit = (session or user or trace_id) if app.sticky_session else (user or session or trace_id)
     arm = assign(app.salt, unit, (share for _, share in app.arms))
     return app.stable if arm is None else app.arms[arm][0]
 

@@ -18,6 +18,7 @@ from rondo.gateway.pipeline import CHAT, Pipeline
 from rondo.gateway.recall import RecentCalls, continued, stored
 from rondo.gateway.reply import Headers, Parts, Reply, Whole
 from rondo.gateway.result import Answered, Streaming
+from rondo.gateway.traceparent import caller_of
 from rondo.gateway.turn import Turn
 from rondo.gateway.visitor import Door, Visitor
 from rondo.gateway.wire import parse_answer, parse_embeddings, status_of
@@ -108,7 +109,12 @@ class Doors:
         if isinstance(request, ResponsesRequest):
             request = await continued(request, visitor.grant, self._recent, max_bytes=self._max_body_bytes)
         result = await self._pipeline.chat(
-            visitor.plan, visitor.grant, request, wire=wire, freshness=freshness(visitor.headers)
+            visitor.plan,
+            visitor.grant,
+            request,
+            wire=wire,
+            freshness=freshness(visitor.headers),
+            caller=caller_of(visitor.headers),
         )
         if isinstance(result, Streaming):
             return Parts(result.parts, [*_EVENTS, *_turn_headers(result.turn)])
@@ -118,7 +124,9 @@ class Doors:
         request = parse_embeddings(body)
         if visitor.tags:
             request.tags = visitor.tags | request.tags
-        result = await self._pipeline.embeddings(visitor.plan, visitor.grant, request)
+        result = await self._pipeline.embeddings(
+            visitor.plan, visitor.grant, request, caller=caller_of(visitor.headers)
+        )
         return _answered(result.call, result.body)
 
     async def _answer(self, app: str, visitor: Visitor, body: bytes) -> Reply:
@@ -141,6 +149,7 @@ class Doors:
             door="answer",
             context=None if asked.context is None else passages(asked.context),
             freshness=freshness(visitor.headers),
+            caller=caller_of(visitor.headers),
         )
         assert isinstance(result, Answered)
         return _answered(result.call, answer_body(result.call, read_completion(result.body).text))

@@ -39,7 +39,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Body = bytes | Callable[[], Awaitable[bytes]]
 
 _log = logging.getLogger("rondo.gateway")
-_ELSEWHERE = ("/v1/files", "/v1/batches")
+_ELSEWHERE = ("/v1/files", "/v1/batches", "/v1/traces", "/v1/logs")
 
 
 def is_gateways(path: str) -> bool:

@@ -29,6 +29,7 @@ from rondo.gateway.result import Answered, Streaming
 from rondo.gateway.retry import Tries
 from rondo.gateway.shadows import Copied, Shadows
 from rondo.gateway.streaming import AnswerStream, ready
+from rondo.gateway.traceparent import Caller
 from rondo.gateway.turn import Turn, fault_of
 from rondo.gateway.wires.base import ClientWire
 from rondo.gateway.wires.chat import Chat
@@ -71,15 +72,18 @@ class Pipeline:
         context: Sequence[Chunk] | None = None,
         freshness: Freshness = "use",
         pinned: Copied | Evaluated | None = None,
+        caller: Caller | None = None,
     ) -> Answered | Streaming:
         """Answer a chat request, on the wire it came by. `context` takes the place of retrieval.
 
         `door` is what the record says of the wire, where that is not its name; `pinned` makes it a shadow's or an
-        evaluation's. Raises RondoError, recorded.
+        evaluation's, `caller` part of the caller's own trace. Raises RondoError, recorded.
         """
         self._journal.check()
         turn = Turn(plan, grant, door or wire.name, request, pinned)
         turn.context = context
+        if caller is not None:
+            turn.hang_in(caller)
         ask = errands(turn, self._tries, self._accounts)
         lead: Lead | None = None
         try:
@@ -118,11 +122,18 @@ class Pipeline:
         raise await self._failed(turn, broke.pop(), lead) from None
 
     async def embeddings(
-        self, plan: Plan, grant: Grant, request: EmbeddingsRequest, pinned: Evaluated | None = None
+        self,
+        plan: Plan,
+        grant: Grant,
+        request: EmbeddingsRequest,
+        pinned: Evaluated | None = None,
+        caller: Caller | None = None,
     ) -> Answered:
         """Embed. Raises RondoError, recorded."""
         self._journal.check()
         turn = Turn(plan, grant, "embeddings", request, pinned)
+        if caller is not None:
+            turn.hang_in(caller)
         try:
             route = embedding_route(turn)
             await self._accounts.reserve(turn, route)

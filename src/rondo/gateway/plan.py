@@ -7,6 +7,7 @@ with. Nothing here touches a database.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 
@@ -56,6 +57,9 @@ class ServedRelease(Struct, frozen=True, kw_only=True):
     rules: Rules = NO_RULES
     guards: Guards | None = None
     cache: CachePolicy | None = None
+    rollout: str | None = None
+    """The rollout that its calls are evidence for, where it serves as one side of one."""
+    variant: Literal["candidate", "baseline"] | None = None
 
     @property
     def label(self) -> str:
@@ -66,6 +70,8 @@ class ServedRelease(Struct, frozen=True, kw_only=True):
 class ServedApp(Struct, frozen=True, kw_only=True):
     """Who gets which release: `arms` take consecutive places of the 10,000 (`assign.py`), the rest is `stable`'s.
 
+    In a rollout the baseline is an arm too: the stable release, with the rollout's name and its side.
+
     `shadows` get copies of so many of 10,000 requests each.
     """
 
@@ -74,6 +80,8 @@ class ServedApp(Struct, frozen=True, kw_only=True):
     arms: tuple[tuple[ServedRelease, int], ...] = ()
     salt: str = ""
     shadows: tuple[tuple[ServedRelease, int], ...] = ()
+    sticky_session: bool = False
+    """Whether a session stays where it is, rather than its user."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ async def prepare(turn: Turn, accounts: Accounts, ask: Ask) -> Sequence[ServedMo
         if turn.evaluated is not None:
             return models_asked(turn.evaluated)
         try:
-            chosen = choose_route(turn.plan, turn.grant, request.model, request.models, turn.unit)
+            chosen = choose_route(turn.plan, turn.grant, request, request.models, turn.trace_id)
         except RondoError:
             if _is_an_apps(turn):  # whose guards will never look at it
                 turn.request = withheld(request)
@@ -72,7 +72,7 @@ def embedding_route(turn: Turn) -> Sequence[ServedModel]:
     request = turn.request
     if turn.evaluated is not None:
         return models_asked(turn.evaluated)
-    model = choose(turn.plan, turn.grant, request.model, turn.unit)
+    model = choose(turn.plan, turn.grant, request, turn.trace_id)
     if isinstance(model, ServedRelease):
         raise InvalidRequest(
             f"{request.model!r} is an app.", remedy="Embeddings need a model or provider/model.", param="model"

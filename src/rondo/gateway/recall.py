@@ -21,7 +21,7 @@ from rondo.governance.model import Grant
 from rondo.records import Call
 
 Lookup = Callable[[str, str], Awaitable[Call | None]]
-"""A call of a project by its trace id, from the records, the newest too; None where there is none."""
+"""A call of a project by its answer's id, from the records, the newest too; None where there is none."""
 
 _DEFAULT_BYTES = 64 * 1024 * 1024
 
@@ -29,7 +29,7 @@ _DEFAULT_BYTES = 64 * 1024 * 1024
 class Recall(Protocol):
     """Where earlier calls come from."""
 
-    async def recall(self, project: str, trace_id: str) -> Call | None: ...
+    async def recall(self, project: str, answer_id: str) -> Call | None: ...
 
 
 class RecentCalls:
@@ -49,19 +49,19 @@ class RecentCalls:
         size = _size(kept)
         if size > self._max_bytes // 4:
             return
-        key = (call.project, call.trace_id)
+        key = (call.project, call.answer_id)
         self._forget(key)
         self._calls[key] = kept
         self._bytes += size
         while self._bytes > self._max_bytes:
             self._forget(next(iter(self._calls)))
 
-    async def recall(self, project: str, trace_id: str) -> Call | None:
+    async def recall(self, project: str, answer_id: str) -> Call | None:
         """Raises what the lookup raises."""
-        call = self._calls.get((project, trace_id))
+        call = self._calls.get((project, answer_id))
         if call is None:
-            return await self._lookup(project, trace_id)
-        self._calls.move_to_end((project, trace_id))
+            return await self._lookup(project, answer_id)
+        self._calls.move_to_end((project, answer_id))
         return call
 
     def _forget(self, key: tuple[str, str]) -> None:
@@ -108,9 +108,9 @@ def may_continue(call: Call) -> bool:
     return call.status == 200 and call.error_code is None and own_of(call).store
 
 
-async def _readable(recall: Recall, grant: Grant, trace_id: str) -> Call | None:
+async def _readable(recall: Recall, grant: Grant, answer_id: str) -> Call | None:
     """The call, where it is a response that this key may read, and that its client wanted to be kept."""
-    call = await recall.recall(grant.project, trace_id)
+    call = await recall.recall(grant.project, answer_id)
     if call is None or call.project != grant.project or call.wire != "responses" or call.arm != "live":
         return None
     if grant.apps and call.app not in grant.apps:

@@ -17,11 +17,12 @@ from rondo.gateway.evaluated import Evaluated
 from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
 from rondo.gateway.request import ChatRequest, ClientRequest
 from rondo.gateway.shadows import Copied
+from rondo.gateway.traceparent import Caller
 from rondo.gateway.wire import status_of
 from rondo.gateway.wires.base import Given
 from rondo.governance.model import Grant
 from rondo.limits.model import Matched
-from rondo.records import Call, Chunk, Span, Usage, Verdict, Wire
+from rondo.records import Call, Chunk, Span, Usage, Verdict, Wire, WrittenCall
 from rondo.traces.cost import cost_usd, is_counted, usage_from
 
 _log = logging.getLogger("rondo.gateway")
@@ -72,6 +73,8 @@ class Turn:
     recorded: Call | None = None
     shadow_of: str | None = None
     evaluated: Evaluated | None = None
+    parent_span_id: str | None = None
+    """The caller's span, where the call hangs in a trace of the caller's own."""
 
     def __init__(
         self,
@@ -107,12 +110,18 @@ class Turn:
 
     def given(self) -> Given:
         """What the client's wire may know."""
-        return Given(trace_id=self.trace_id, created_at=self.started_at, request=self.chat)
+        return Given(trace_id=self.answer_id, created_at=self.started_at, request=self.chat)
 
     @property
-    def unit(self) -> str:
-        """Whom a split is sticky to: the user, else the session, else this trace alone."""
-        return self.request.user or self.request.session or self.trace_id
+    def answer_id(self) -> str:
+        """As `Call.answer_id`."""
+        return self.trace_id if self.parent_span_id is None else ids.answer_id(self.started_at, self.span_id)
+
+    def hang_in(self, caller: Caller) -> None:
+        """Become part of the caller's trace. Before anything else is known of the turn."""
+        self.trace_id, self.parent_span_id = caller
+        # The answer's id, which is made of it, is a UUID.
+        self.span_id = ids.answer_id(self.started_at, self.span_id)[16:]
 
     def elapsed_ms(self) -> float:
         return (clock.monotonic() - self._began) * 1_000
@@ -199,6 +208,8 @@ class Turn:
         more: dict[str, Any] = {} if self.release is None else self._of_app(self.release)
         if self.evaluated is not None:
             more["arm"] = "eval"
+        if self.parent_span_id is not None:
+            more["parent_span_id"] = self.parent_span_id
         if error is not None:
             more.update(error_code=error.code, error_message=str(error))
         if client_closed:
@@ -207,7 +218,7 @@ class Turn:
             more.update(model=model.spec.name, provider=model.spec.provider, price_version=model.price_version)
         if request.inputs:
             more["inputs"] = _encode(request.inputs).decode()
-        return Call(
+        return WrittenCall(
             trace_id=self.trace_id,
             span_id=self.span_id,
             project=self.grant.project,
@@ -265,6 +276,8 @@ class Turn:
             "chunks": list(self.chunks),
             "arm": "live" if self.shadow_of is None else "shadow",
             "shadow_of": self.shadow_of,
+            "rollout": release.rollout,
+            "variant": release.variant,
             "rule": self.rule,
             "guards": list(self.verdicts),
             **hit,

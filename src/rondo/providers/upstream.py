@@ -139,6 +139,15 @@ class Target:
             self._refuse(reply)
         return reply
 
+    async def get(self) -> Reply:
+        """Ask for what is at the address, once. Raises UpstreamError."""
+        connection = self._pool.idle() or await self._pool.connect()
+        await connection.ask(address.get_head(self._path, self._headers), b"", self._timeout_s)
+        reply = _Reply(connection, self._max_reply, self._hidden if connection.status != 200 else ())
+        if b"content-encoding" in connection.headers or (self._proxy is not None and reply.status == 407):
+            self._refuse(reply)
+        return reply
+
     def _head_with(self, headers: Mapping[str, str]) -> bytes:
         return address.request_head(self._path, {**self._headers, **address.checked(headers)})
 

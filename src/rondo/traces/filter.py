@@ -17,10 +17,11 @@ _LARGEST = 1 << 62  # of a whole number that the store can compare
 class CallFilter(Struct, frozen=True, kw_only=True):
     """All that is set must hold. Times are microseconds, durations milliseconds, costs US dollars.
 
-    `model` is any name of it: asked for, configured, or served. `key` is a key's id, `arm` is `live`, `shadow` or
-    `eval`; evaluations' calls are left out unless an arm, a tag or a trace is asked for. `cache` is `exact` or
-    `semantic`. `tag` is (key, value), or (key, None) for any value. `feedback` is the name of a score; `negative` asks
-    for calls with a score against them (True) or for them (False), of that name where one is given, else from users.
+    `model` is any name of it: asked for, configured, or served. `key` is a key's id, `arm` is `live`, `shadow`,
+    `traced` or `eval`; evaluations' calls are left out unless an arm, a tag or a trace is asked for. `cache` is `exact`
+    or `semantic`. `tag` is (key, value), or (key, None) for any value. `feedback` is the name of a score; `negative`
+    asks for calls with a score against them (True) or for them (False), of that name where one is given, else from
+    users.
     """
 
     app: str | None = None

@@ -107,7 +107,10 @@ def tail(
 
 
 def get_calls(store: RecordStore, project: str, trace_id: str) -> list[Call]:
-    """The whole calls of a trace with their spans, in order of time. Raises NotFound, InvalidRequest."""
+    """The whole calls of a trace with their spans: the gateway's own first, each kind in order of time.
+
+    Of a trace with very many, the first thousand. Raises NotFound, InvalidRequest.
+    """
     if not ids.is_trace_id(trace_id):
         raise InvalidRequest(f"{trace_id!r} is no trace id.", remedy="It has 32 hex digits.", param="trace_id")
     key = {"project": project, "trace_id": trace_id}
@@ -120,8 +123,22 @@ def get_calls(store: RecordStore, project: str, trace_id: str) -> list[Call]:
         )
     spans: dict[str, list[Span]] = {}
     for row in store.query("spans_by_trace", key):
-        spans.setdefault(row.pop("call_span_id"), []).append(_record(row, Span))
-    return [_call(row, spans.get(row["span_id"], [])) for row in rows]
+        spans.setdefault(row.pop("call_span_id"), []).append(record_of(row, Span))
+    return [call_of(row, spans.get(row["span_id"], [])) for row in rows]
+
+
+def get_call(store: RecordStore, project: str, trace_id: str, span_id: str) -> Call | None:
+    """One call of a trace, without its spans."""
+    rows = store.query("call_by_span", {"project": project, "trace_id": trace_id, "span_id": span_id})
+    return call_of(rows[0], []) if rows else None
+
+
+def find_answer(store: RecordStore, project: str, answer_id: str) -> Call | None:
+    """The live call with this `answer_id`, without its spans."""
+    began, span_id = ids.parts_of(answer_id)
+    about = {"project": project, "answer_id": answer_id, "span_id": span_id, "since": began, "until": began + 1_000}
+    rows = store.query("call_by_answer", about)
+    return call_of(rows[0], []) if rows else None
 
 
 def export_calls(
@@ -149,17 +166,19 @@ def export_spans(
     return store.export("export_spans", {"project": project}, filter.conditions(), format=format, target=target)
 
 
-def _call(row: dict[str, Any], spans: list[Span]) -> Call:
+def call_of(row: dict[str, Any], spans: list[Span]) -> Call:
+    """A stored row with its spans. Raises CorruptData."""
     row["tags"] = {key: value for key, value in (row["tags"] or {}).items() if value is not None}
     for column, decoder in _LISTS.items():
         try:
             row[column] = decoder.decode(row[column]) or [] if row[column] else []
         except msgspec.DecodeError as error:
             raise CorruptData(f"The {column} of trace {row['trace_id']} cannot be read: {error}.") from None
-    return _record({**row, "spans": spans}, Call)
+    return record_of({**row, "spans": spans}, Call)
 
 
-def _record(row: dict[str, Any], kind: type[T]) -> T:
+def record_of(row: dict[str, Any], kind: type[T]) -> T:
+    """A stored row as a record. Raises CorruptData."""
     try:
         return msgspec.convert({name: value for name, value in row.items() if value is not None}, kind)
     except msgspec.ValidationError as error:

@@ -26,7 +26,7 @@ class CountsTokens(Protocol):
 async def count_tokens(plan: Plan, grant: Grant, body: bytes) -> bytes:
     """`{"input_tokens": 12}`. Raises InvalidRequest where nobody can count, UpstreamError where Anthropic does not."""
     request = parse_messages(body, counting=True)
-    chosen = choose(plan, grant, request.model, "")
+    chosen = choose(plan, grant, request, "")
     if isinstance(chosen, ServedRelease):
         raise InvalidRequest(
             f"{request.model!r} is an app, which puts its own messages together.",

@@ -108,7 +108,7 @@ def messages_of(call: Call) -> list[Raw]:
 
 def output_of(call: Call) -> list[dict[str, Any]]:
     """The output items of a recorded answer."""
-    return items_of(call.trace_id, said_of(call.output), call.finish_reason, custom=own_of(call).custom)
+    return items_of(call.answer_id, said_of(call.output), call.finish_reason, custom=own_of(call).custom)
 
 
 def _as_message(call: Call) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def _as_message(call: Call) -> dict[str, Any]:
     if calls:
         message["tool_calls"] = [
             {
-                "id": call_id(call.trace_id, one),
+                "id": call_id(call.answer_id, one),
                 "type": "function",
                 "function": {"name": one.name, "arguments": one.arguments},
                 **({} if one.extra_content is None else {"extra_content": one.extra_content}),

@@ -39,7 +39,7 @@ _object = msgspec.json.Decoder(dict[str, Any])
 
 def stored_response(call: Call) -> bytes:
     """The response as it was given."""
-    frame = Frame(call.trace_id, call.started_at, call.served_model or call.requested_model, _echo(call))
+    frame = Frame(call.answer_id, call.started_at, call.served_model or call.requested_model, _echo(call))
     items = output_of(call) if call.output else []
     done = (call.started_at + round(call.duration_ms * 1_000)) // 1_000_000
     incomplete = INCOMPLETE.get(call.finish_reason or "")
@@ -139,10 +139,10 @@ def _tools(tools: Any, own: Own) -> list[dict[str, Any]]:
 def _input_items(call: Call) -> Iterator[Item]:
     own = own_of(call)
     messages = _messages(call)[int(own.instructions) :]
-    items = (item for message in messages for item in _items(call.trace_id, message, own))
+    items = (item for message in messages for item in _items(call.answer_id, message, own))
     for place, item in enumerate(items):
         prefix, _, _ = item["id"].partition("_")
-        yield {**item, "id": f"{prefix}_{call.trace_id}_in{place}"}
+        yield {**item, "id": f"{prefix}_{call.answer_id}_in{place}"}
 
 
 def _items(trace_id: str, message: dict[str, Any], own: Own) -> Iterator[Item]:

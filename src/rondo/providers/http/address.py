@@ -116,6 +116,15 @@ def checked(headers: Mapping[str, str]) -> dict[str, str]:
     return sound
 
 
+def get_head(target: str, headers: Mapping[str, str]) -> bytes:
+    """The whole head of a GET. `headers` have been checked."""
+    lines = [
+        f"GET {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items() if name != "content-type"),
+    ]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
 def request_head(target: str, headers: Mapping[str, str]) -> bytes:
     """The head of a POST of JSON, up to where the length of the body goes. `headers` have been checked."""
     lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "content-length: "]

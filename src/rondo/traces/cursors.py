@@ -1,0 +1,31 @@
+"""How far each reader of the stored calls has come: what reads them in order of arrival goes on where it stopped."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+
+from rondo import clock
+from rondo.catalog.schema_watch import cursors
+
+
+def find(connection: Connection, project: str, name: str) -> int | None:
+    """The arrival of the last call that the reader is done with; None for a reader that never read."""
+    found = connection.execute(select(cursors.c.arrival).where(*_this(project, name))).scalar()
+    return None if found is None else int(found)
+
+
+def save(connection: Connection, project: str, name: str, arrival: int) -> None:
+    """It is done with all calls up to there."""
+    values = {"arrival": arrival, "updated_at": clock.now_us()}
+    changed = connection.execute(update(cursors).where(*_this(project, name)).values(**values))
+    if not changed.rowcount:
+        connection.execute(insert(cursors).values(project=project, name=name, **values))
+
+
+def forget(connection: Connection, project: str, name: str) -> None:
+    """The reader begins anew, should it ever read again."""
+    connection.execute(delete(cursors).where(*_this(project, name)))
+
+
+def _this(project: str, name: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return cursors.c.project == project, cursors.c.name == name
