@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from msgspec import Struct
 from sqlalchemy import Connection
 
@@ -9,9 +11,11 @@ from rondo.errors import Unavailable
 from rondo.gateway.endpoint import Gateway
 from rondo.gateway.plan import Plan
 from rondo.limits.ledger import LedgerState
+from rondo.monitoring.judging.model import LiveStatus
 from rondo.releases import store
 from rondo.releases.gate_view import summary
 from rondo.traces.drain import DrainStatus, DrainView
+from rondo.traces.telling.telling import TellingStatus
 
 LATE_S = 30.0
 """Health turns red when the oldest queued record is older than this."""
@@ -50,8 +54,57 @@ def gates(connection: Connection, project: str) -> list[Check]:
             by = gate.exception
             detail = f"releases must pass {', '.join(gate.suites)}"
             detail += f"; the stable one serves by an exception of {by.created_by}: {by.reason}" if by else ""
+            for number, given in sorted(gate.excepted.items()):
+                detail += f"; the candidate #{number} serves by an exception of {given.created_by}: {given.reason}"
         found.append(Check(name=f"gate {app.name}", ok=True, detail=detail))
     return found
+
+
+def rollouts(faults: Mapping[str, str]) -> list[Check]:
+    """Rollouts that wait because nothing can be read of their calls."""
+    remedy = "Nothing of it goes on until then; `rondo rollout abort` ends it."
+    return [
+        Check(name=f"rollout {name}", ok=False, detail=fault, remedy=remedy) for name, fault in sorted(faults.items())
+    ]
+
+
+def judged(apps: Iterable[LiveStatus]) -> list[Check]:
+    """Whether apps' calls are scored while they happen. A budget that is spent is what was wished for."""
+    found = []
+    for each in apps:
+        wrong = each.fault or each.last_error or (None if each.is_spent else each.resting)
+        detail = f"{each.scored:,} calls scored, {each.waiting:,} waiting"
+        if each.failed or each.skipped:
+            detail += f", {each.failed:,} failed, {each.skipped:,} passed by"
+        said = wrong or each.resting
+        found.append(
+            Check(
+                name=f"live judging {each.app}",
+                ok=wrong is None,
+                detail=f"{detail}; {said}" if said else detail,
+                remedy="Look at the judge's model and the app's `[live]`; calls go on without scores."
+                if wrong
+                else None,
+            )
+        )
+    return found
+
+
+def told(telemetry: TellingStatus | None) -> list[Check]:
+    """Whether calls reach the endpoint of `[telemetry]`."""
+    if telemetry is None:
+        return []
+    wrong = telemetry.retrying or telemetry.fault or telemetry.last_refusal
+    counted = f"{telemetry.calls:,} calls and {telemetry.scores:,} scores sent, {telemetry.behind:,} calls behind"
+    dropped = f", {telemetry.dropped:,} refused for good" if telemetry.dropped else ""
+    return [
+        Check(
+            name="telemetry",
+            ok=wrong is None,
+            detail=f"{counted}{dropped}; {wrong}" if wrong else counted,
+            remedy=f"Look at {telemetry.endpoint}; what has not been taken is kept and sent later." if wrong else None,
+        )
+    ]
 
 
 def is_ready(drain: DrainView, gateway: Gateway) -> bool:

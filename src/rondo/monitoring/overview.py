@@ -10,23 +10,27 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from rondo.monitoring.goals import GoalStatus, standing
+from rondo.monitoring.goals import Evaluated, GoalStatus, by_evaluation, live_percent, standing
 from rondo.releases import store as releases
+from rondo.releases.gate_model import Named
 from rondo.releases.gate_view import GateSummary, summary
-from rondo.releases.state import NOTHING, WHOLE_BP, Traffic
+from rondo.releases.slots import WHOLE_BP
+from rondo.releases.state import NOTHING, Traffic
 from rondo.reviews.model import rules_of
+from rondo.store.at_once import Asked, Rows, ask_at_once
 from rondo.store.base import RecordStore
 
 DAY_US = 86_400_000_000
 
 
 class Serving(Struct, frozen=True, kw_only=True):
-    """An app as the catalog has it: its traffic, and what it must reach."""
+    """An app as the catalog has it: its traffic, what it must reach, and what evaluations of what serves have found."""
 
     app: str
     traffic: Traffic
     settings: dict[str, Any]
     gate: GateSummary
+    evaluated: dict[str, Evaluated] = {}
 
 
 class AppOverview(Struct, frozen=True, kw_only=True):
@@ -63,17 +67,53 @@ def serving(connection: Connection, project: str) -> list[Serving]:
             traffic=current.traffic if current else NOTHING,
             settings=row.settings,
             gate=summary(connection, project, row.name),
+            evaluated=_evaluated(
+                connection, project, row.name, current.traffic.stable if current else None, row.settings
+            ),
         )
         for row in releases.list_apps(connection, project)
         for current in (releases.current_traffic(connection, project, row.name),)
     ]
 
 
+def _evaluated(
+    connection: Connection, project: str, app: str, stable: int | None, settings: dict[str, Any]
+) -> dict[str, Evaluated]:
+    """Of the stable release, where there are goals that it could tell something of."""
+    if stable is None or not settings.get("goals"):
+        return {}
+    release = releases.get_release(connection, project, app, stable)
+    return by_evaluation(connection, project, app, Named(hash=release.hash, number=stable))
+
+
+class Measured(Struct, frozen=True):
+    """The metrics that goals can name, of one app: over a whole window, and by bucket. Rows of `goal_series`."""
+
+    overall: dict[str, Any]
+    buckets: list[dict[str, Any]]
+
+
+class Look(Struct, frozen=True):
+    """An overview, and what it rests on by app; apps without calls are not in `measured`."""
+
+    overview: Overview
+    measured: dict[str, Measured]
+
+
 def overview(store: RecordStore, project: str, apps: list[Serving], *, since: int, until: int) -> Overview:
     """The numbers of the calls in [since, until) for these apps."""
+    return look(store, project, apps, since=since, until=until, bucket_us=DAY_US).overview
+
+
+def look(store: RecordStore, project: str, apps: list[Serving], *, since: int, until: int, bucket_us: int) -> Look:
+    """The same with what was measured, over all and by bucket. All apps at once: one costs as much."""
     window = {"project": project, "since": since, "until": until}
-    rows = store.query("overview_apps", window)
-    return Overview(
+    of_goals = {**window, "app": None, "release": None, "bucket_us": bucket_us}
+    series, rows, totals = ask_at_once(
+        store, Asked("goal_series", of_goals), Asked("overview_apps", window), Asked("totals", window)
+    )
+    measured = _by_app(series)
+    found = Overview(
         since=since,
         until=until,
         apps=[
@@ -91,6 +131,9 @@ def overview(store: RecordStore, project: str, apps: list[Serving], *, since: in
                     since=since,
                     until=until,
                     sample_percent=rules_of(each.settings).sample_percent,
+                    live_percent=live_percent(each.settings),
+                    evaluated=each.evaluated,
+                    measured=measured[each.app].overall if each.app in measured else {},
                 ),
                 gate=each.gate,
                 releases=[row for row in rows if row["app"] == each.app],
@@ -98,8 +141,19 @@ def overview(store: RecordStore, project: str, apps: list[Serving], *, since: in
             for each in apps
         ],
         others=[row for row in rows if row["app"] is None],
-        totals=store.query("totals", window)[0],
+        totals=totals[0],
     )
+    return Look(found, measured)
+
+
+def _by_app(series: Rows) -> dict[str, Measured]:
+    found: dict[str, Measured] = {}
+    for row in sorted(series, key=lambda row: row["bucket_at"] is not None):
+        if row["bucket_at"] is None:
+            found[row["app"]] = Measured(row, [])
+        else:
+            found[row["app"]].buckets.append(row)
+    return found
 
 
 def shares(traffic: Traffic) -> dict[int, float]:

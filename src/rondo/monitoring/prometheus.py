@@ -1,26 +1,44 @@
-"""`/metrics`: counters from the stored records and the journal, in Prometheus' text format.
+"""`/metrics`: counters from the stored records and the journal, for Prometheus, as text or as OpenMetrics.
 
 Counted from the records rather than in the process, they hold for all gateway processes together, and go on where
-they were after a restart.
+they were after a restart. What was counted before is not counted again, so a scrape costs the same over any number of
+calls. As OpenMetrics, the buckets of durations name a recent trace each (exemplars).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
-from prometheus_client import CollectorRegistry, generate_latest
+from msgspec import Struct
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
+from rondo import clock
 from rondo.gateway.deployments import Standing
 from rondo.limits.status import Status
+from rondo.monitoring.dashboards.quality import AppGoals, is_met, measured
 from rondo.store.base import RecordStore
+from rondo.store.rolled import BUCKETS_MS, DAY_US, HOUR_US
 from rondo.traces.drain import DrainView
 
-BUCKETS_MS = (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
+__all__ = ["BUCKETS_MS", "Exposition", "exposition"]
 
-__all__ = ["BUCKETS_MS", "CONTENT_TYPE", "exposition"]
+_AHEAD_US = DAY_US  # calls of machines whose clocks are ahead count too
+_RECENT_US = HOUR_US
+LABELS = ("app", "release", "model", "status", "arm")
+
+Row = Mapping[str, Any]
+
+
+class Exposition(Struct, frozen=True):
+    """What a scrape is answered with."""
+
+    text: bytes
+    content_type: str
 
 
 def exposition(
@@ -29,42 +47,88 @@ def exposition(
     project: str,
     limits: Status | None = None,
     deployments: Sequence[Standing] = (),
-) -> bytes:
-    """The metrics of a project and its limits, of the journal, and of the deployments that this process calls."""
+    *,
+    goals: Sequence[AppGoals] = (),
+    accept: str = "",
+) -> Exposition:
+    """The metrics of a project with its goals and limits, of the journal, and of the deployments that this process
+    calls; in the format that `accept` (the header) asks for."""
+    encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Metrics(store, drain, project))
+    registry.register(_Metrics(store, drain, project, with_exemplars="openmetrics" in content_type))
+    registry.register(_Goals(store, project, goals))
     if limits is not None:
         registry.register(_Limits(limits))
     registry.register(_Deployments([each for each in deployments if each.project == project]))
-    return generate_latest(registry)
+    return Exposition(encode(registry), content_type)
 
 
 class _Metrics(Collector):
-    def __init__(self, store: RecordStore, drain: DrainView, project: str) -> None:
+    def __init__(self, store: RecordStore, drain: DrainView, project: str, *, with_exemplars: bool) -> None:
         self._store = store
         self._drain = drain
         self._project = project
+        self._with_exemplars = with_exemplars
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._calls()
+        now = clock.now_us()
+        rows = self._store.query("metrics", {"project": self._project, "since": 0, "until": now + _AHEAD_US})
+        yield from self._calls(rows)
+        yield self._durations(rows, self._exemplars(now) if self._with_exemplars else {})
+        yield _first_tokens(rows)
+        yield self._feedback(now)
         yield from self._journal()
 
-    def _calls(self) -> Iterator[Metric]:
-        labels = ["app", "release", "model", "status", "arm"]
-        calls = CounterMetricFamily("rondo_calls", "Recorded calls.", labels=labels)
-        tokens = CounterMetricFamily("rondo_tokens", "Tokens of recorded calls.", labels=labels)
-        cost = CounterMetricFamily("rondo_cost_usd", "Known cost of recorded calls, US dollars.", labels=labels)
-        unknown = CounterMetricFamily("rondo_cost_unknown_calls", "Recorded calls of unknown cost.", labels=labels)
-        duration = HistogramMetricFamily("rondo_call_duration_seconds", "Duration of calls.", labels=labels)
-        for row in self._store.query("metrics", {"project": self._project}):
-            values = [row["app"] or "", str(row["release"] or ""), row["model"] or "", str(row["status"]), row["arm"]]
+    def _calls(self, rows: Sequence[Row]) -> Iterator[Metric]:
+        calls = CounterMetricFamily("rondo_calls", "Recorded calls.", labels=LABELS)
+        tokens = CounterMetricFamily("rondo_tokens", "Tokens of recorded calls.", labels=LABELS)
+        cost = CounterMetricFamily("rondo_cost_usd", "Known cost of recorded calls, US dollars.", labels=LABELS)
+        unknown = CounterMetricFamily("rondo_cost_unknown_calls", "Recorded calls of unknown cost.", labels=LABELS)
+        hits = CounterMetricFamily("rondo_cache_hits", "Calls answered from the cache.", labels=LABELS)
+        saved = CounterMetricFamily("rondo_cache_saved_usd", "What the cache's answers had cost.", labels=LABELS)
+        for row in rows:
+            values = _labels(row)
             calls.add_metric(values, row["calls"])
             tokens.add_metric(values, row["tokens"] or 0)
             cost.add_metric(values, row["cost_usd"] or 0.0)
             unknown.add_metric(values, row["cost_unknown"])
-            buckets = [(str(limit / 1_000), row[f"le_{limit}"]) for limit in BUCKETS_MS]
-            duration.add_metric(values, [*buckets, ("+Inf", row["calls"])], row["duration_ms"] / 1_000)
-        yield from (calls, tokens, cost, unknown, duration)
+            if row["cache_hits"]:
+                hits.add_metric(values, row["cache_hits"])
+                saved.add_metric(values, row["saved_usd"] or 0.0)
+        yield from (calls, tokens, cost, unknown, hits, saved)
+
+    def _durations(self, rows: Sequence[Row], exemplars: Mapping[tuple[str, ...], Exemplar]) -> Metric:
+        family = HistogramMetricFamily("rondo_call_duration_seconds", "Duration of calls.", labels=LABELS)
+        for row in rows:
+            values = _labels(row)
+            counts = [(str(limit / 1_000), row[f"le_{limit}"]) for limit in BUCKETS_MS]
+            buckets = [
+                (le, count, exemplar) if (exemplar := exemplars.get((*values, le))) is not None else (le, count)
+                for le, count in [*counts, ("+Inf", row["calls"])]
+            ]
+            family.add_metric(values, buckets, row["duration_ms"] / 1_000)
+        return family
+
+    def _exemplars(self, now: int) -> dict[tuple[str, ...], Exemplar]:
+        """A recent trace for each bucket, by its labels."""
+        rows = self._store.query("exemplars", {"project": self._project, "since": now - _RECENT_US})
+        return {
+            (*_labels(row), "+Inf" if row["le"] is None else str(row["le"] / 1_000)): Exemplar(
+                {"trace_id": row["trace_id"]}, row["duration_ms"] / 1_000, row["started_at"] / 1_000_000
+            )
+            for row in rows
+        }
+
+    def _feedback(self, now: int) -> Metric:
+        family = CounterMetricFamily(
+            "rondo_feedback", "Scores for and against answers.", labels=["app", "release", "name", "kind", "verdict"]
+        )
+        within = {"project": self._project, "since": 0, "until": now + _AHEAD_US}
+        for row in self._store.query("metrics_feedback", within):
+            values = [row["app"] or "", str(row["release"] or ""), row["name"], row["kind"]]
+            family.add_metric([*values, "positive"], row["positive"])
+            family.add_metric([*values, "negative"], row["negative"])
+        return family
 
     def _journal(self) -> Iterator[Metric]:
         state = self._drain.status()
@@ -75,6 +139,64 @@ class _Metrics(Collector):
         oldest = state.oldest_queued_s or 0.0
         yield GaugeMetricFamily("rondo_oldest_queued_seconds", "Age of the oldest record not yet stored.", oldest)
         yield CounterMetricFamily("rondo_torn_bytes", "Bytes that crashes tore off journals.", state.torn_bytes)
+
+
+def _first_tokens(rows: Sequence[Row]) -> Metric:
+    """Statuses together: only what was answered has a first token."""
+    sums: dict[tuple[str, ...], dict[str, float]] = {}
+    for row in rows:
+        if row["first_tokens"]:
+            app, release, model, _, arm = _labels(row)
+            into = sums.setdefault((app, release, model, arm), {})
+            for name in ("first_tokens", "first_token_ms", *(f"first_le_{limit}" for limit in BUCKETS_MS)):
+                into[name] = into.get(name, 0) + row[name]
+    family = HistogramMetricFamily(
+        "rondo_first_token_seconds", "Time to the first token of an answer.", labels=["app", "release", "model", "arm"]
+    )
+    for values, each in sums.items():
+        buckets = [(str(limit / 1_000), each[f"first_le_{limit}"]) for limit in BUCKETS_MS]
+        family.add_metric(list(values), [*buckets, ("+Inf", each["first_tokens"])], each["first_token_ms"] / 1_000)
+    return family
+
+
+def _labels(row: Row) -> list[str]:
+    return [row["app"] or "", str(row["release"] or ""), row["model"] or "", str(row["status"]), row["arm"]]
+
+
+class _Goals(Collector):
+    """Goals over the last 24 hours; one that is not measured is left out."""
+
+    def __init__(self, store: RecordStore, project: str, goals: Sequence[AppGoals]) -> None:
+        self._store = store
+        self._project = project
+        self._goals = [each for each in goals if each.goals]
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ["app", "metric"]
+        value = GaugeMetricFamily("rondo_goal_value", "A goal's metric over the last 24 hours.", labels=labels)
+        met = GaugeMetricFamily("rondo_goal_met", "1 while a goal is met over the last 24 hours.", labels=labels)
+        bound = GaugeMetricFamily(
+            "rondo_goal_bound", "What a goal's metric must reach or keep to.", labels=[*labels, "kind"]
+        )
+        if self._goals:
+            now = clock.now_us()
+            asked = {"project": self._project, "app": None, "release": None, "since": now - DAY_US, "until": now}
+            found = measured(self._store, {**asked, "bucket_us": DAY_US}, self._goals)
+            for each in self._goals:
+                for goal in each.goals:
+                    self._add(each.app, goal, found.get(each.app, {}).get(None, {}), (value, met, bound))
+        yield from (value, met, bound)
+
+    @staticmethod
+    def _add(app: str, goal: Mapping[str, Any], known: Row, into: tuple[GaugeMetricFamily, ...]) -> None:
+        value, met, bound = into
+        for kind in ("at_least", "at_most"):
+            if goal.get(kind) is not None:
+                bound.add_metric([app, goal["metric"], kind], goal[kind])
+        found = known.get(goal["metric"])
+        if found is not None:
+            value.add_metric([app, goal["metric"]], found)
+            met.add_metric([app, goal["metric"]], float(bool(is_met(goal, found))))
 
 
 class _Limits(Collector):

@@ -1,0 +1,199 @@
+"""The dashboard of quality: scores with their intervals, hand-overs, and goals met or missed, over time.
+
+Shares have Wilson's interval, means of numbers a normal one; both at 95 %, and both as if each score were a user's own:
+where few users give most of the scores, the truth is wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from rondo.monitoring.dashboards.traffic import Values, lined_up
+from rondo.monitoring.dashboards.window import Chosen, Window
+from rondo.reviews.model import sample_bound
+from rondo.store.base import RecordStore
+
+_Z = 1.959964  # the 97.5 % quantile of the normal distribution
+
+
+class Estimated(Struct, frozen=True, kw_only=True):
+    """A mean or a share of `n`, with its 95 % interval; None where there is none."""
+
+    n: int
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+NOTHING = Estimated(n=0, value=None, low=None, high=None)
+
+
+class ScoreSeries(Struct, frozen=True, kw_only=True):
+    """Scores of one name, kind and type. `points` has one for each bucket; for categories only `n` is known."""
+
+    name: str
+    kind: str
+    data_type: Literal["boolean", "number", "category"]
+    overall: Estimated
+    points: list[Estimated]
+
+
+class GoalSeries(Struct, frozen=True, kw_only=True):
+    """A goal of an app over time. `met` is None in buckets in which it was not measured."""
+
+    app: str
+    metric: str
+    at_least: float | None
+    at_most: float | None
+    value: float | None
+    met: bool | None
+    values: Values
+    kept: list[bool | None]
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """`handed_over` is the share of answered calls that went on to a person; deflection is the rest."""
+
+    window: Window
+    chosen: Chosen
+    buckets: list[int]
+    scores: list[ScoreSeries]
+    handed_over: list[Estimated]
+    handed_over_overall: Estimated
+    goals: list[GoalSeries]
+
+
+class AppGoals(Struct, frozen=True):
+    """An app and the goals that its latest release declares; `live_percent` of its calls are scored live."""
+
+    app: str
+    goals: Sequence[Mapping[str, Any]]
+    live_percent: float = 0.0
+
+
+def quality(store: RecordStore, project: str, window: Window, chosen: Chosen, apps: Sequence[AppGoals]) -> Quality:
+    """Reads the store; blocks. Goals are of live calls of an app, whatever model or arm was chosen."""
+    buckets = window.buckets
+    asked = {"project": project, "since": window.since, "until": window.until}
+    within = {**asked, "bucket_us": window.bucket_us}
+    rows = store.query("dash_traffic", within, chosen.filters())
+    handed, known = lined_up(rows, buckets, "handed_over", 0), lined_up(rows, buckets, "handed_over_known", 0)
+    return Quality(
+        window=window,
+        chosen=chosen,
+        buckets=buckets,
+        scores=_scores(store, asked, window, chosen),
+        handed_over=[share(int(part or 0), int(n or 0)) for part, n in zip(handed, known, strict=True)],
+        handed_over_overall=share(int(sum(filter(None, handed))), int(sum(filter(None, known)))),
+        goals=_goals(store, asked, window, chosen, apps),
+    )
+
+
+def share(part: int, n: int) -> Estimated:
+    """`part` of `n`, with Wilson's interval."""
+    if n == 0:
+        return NOTHING
+    from rondo.evals.statistics.intervals import wilson  # with NumPy, which a server starts without
+
+    low, high = wilson(part / n, n)
+    return Estimated(n=n, value=part / n, low=low, high=high)
+
+
+def mean(value: float, variance: float, n: int) -> Estimated:
+    """A mean with its normal interval; one value alone has none."""
+    if n < 2:
+        return Estimated(n=n, value=value, low=None, high=None)
+    half = _Z * sqrt(variance / n)
+    return Estimated(n=n, value=value, low=value - half, high=value + half)
+
+
+def _estimated(row: Mapping[str, Any] | None) -> Estimated:
+    if row is None:
+        return NOTHING
+    if row["data_type"] == "boolean":
+        return share(row["positive"], row["scores"])
+    if row["data_type"] == "number" and row["mean"] is not None:
+        return mean(row["mean"], row["variance"], row["scores"])
+    return Estimated(n=row["scores"], value=None, low=None, high=None)
+
+
+def _scores(store: RecordStore, asked: Mapping[str, Any], window: Window, chosen: Chosen) -> list[ScoreSeries]:
+    rows = store.query("dash_scores", {**asked, "bucket_us": window.bucket_us}, chosen.filters())
+    overall = [row for row in rows if row["bucket_at"] is None]
+    by_place = {(_identity(row), row["bucket_at"]): row for row in rows}
+    return [
+        ScoreSeries(
+            name=row["name"],
+            kind=row["kind"],
+            data_type=row["data_type"],
+            overall=_estimated(row),
+            points=[_estimated(by_place.get((_identity(row), bucket))) for bucket in window.buckets],
+        )
+        for row in sorted(overall, key=lambda row: (row["kind"] != "user", -row["scores"], row["name"]))
+    ]
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["name"], row["kind"], row["data_type"]
+
+
+def _goals(
+    store: RecordStore, asked: Mapping[str, Any], window: Window, chosen: Chosen, apps: Sequence[AppGoals]
+) -> list[GoalSeries]:
+    wanted = [each for each in apps if each.goals and chosen.app in (None, each.app)]
+    if not wanted:
+        return []
+    of = {**asked, "app": chosen.app, "release": chosen.release, "bucket_us": window.bucket_us}
+    rows = measured(store, of, wanted)
+    found = []
+    for each in wanted:
+        mine = rows.get(each.app, {})
+        for goal in each.goals:
+            metric = goal["metric"]
+            values: Values = [mine.get(bucket, {}).get(metric) for bucket in window.buckets]
+            value = mine.get(None, {}).get(metric)
+            found.append(
+                GoalSeries(
+                    app=each.app,
+                    metric=metric,
+                    at_least=goal.get("at_least"),
+                    at_most=goal.get("at_most"),
+                    value=value,
+                    met=is_met(goal, value),
+                    values=values,
+                    kept=[is_met(goal, each_value) for each_value in values],
+                )
+            )
+    return found
+
+
+def measured(
+    store: RecordStore, asked: Mapping[str, Any], apps: Sequence[AppGoals]
+) -> dict[str, dict[int | None, dict[str, Any]]]:
+    """What goals are held against, by app, bucket (None: all of the time) and metric; `asked` as of `goal_series`.
+
+    Goals of no metric of calls are means of scores that live judging gave.
+    """
+    found: dict[str, dict[int | None, dict[str, Any]]] = {}
+    for row in store.query("goal_series", asked):
+        found.setdefault(row["app"], {})[row["bucket_at"]] = dict(row)
+    for each in apps:
+        mine = found.get(each.app, {})
+        if not each.live_percent or all(goal["metric"] in mine.get(None, {}) for goal in each.goals):
+            continue
+        sampled = {**asked, "app": each.app, "below": sample_bound(each.live_percent)}
+        for row in store.query("live_score_series", sampled):
+            mine.get(row["bucket_at"], {}).setdefault(row["name"], row["value"])
+    return found
+
+
+def is_met(goal: Mapping[str, Any], value: float | None) -> bool | None:
+    """None where it was not measured."""
+    if value is None:
+        return None
+    at_least, at_most = goal.get("at_least"), goal.get("at_most")
+    return bool(value >= at_least if at_least is not None else value <= at_most)  # type: ignore[operator]

@@ -1,0 +1,117 @@
+"""Goals on scores of live judging: a mean over the calls that are drawn anyway, as sure as its users make it."""
+
+from __future__ import annotations
+
+from statistics import mean
+from typing import Any
+
+import pytest
+
+from record_makers import after, entry, make_call, make_score
+from rondo.monitoring.dashboards.quality import AppGoals, measured
+from rondo.monitoring.goals import Evaluated, GoalStatus, live_percent, standing
+from rondo.records import Call, Score
+from rondo.reviews.model import is_sampled
+from rondo.store.base import RecordStore
+
+GOAL = {"metric": "polite", "at_least": 0.5}
+
+
+def keep(store: RecordStore, *records: Call | Score) -> None:
+    store.insert("w", [entry(each) for each in records], after(len(records)))
+
+
+def judged(call: Call, value: float, **fields: Any) -> Score:
+    about = {"name": "polite", "kind": "judge", "key_id": "live", "data_type": "number", **fields}
+    return make_score(call, value=value, **{"created_at": call.started_at + 1, **about})
+
+
+def now(store: RecordStore, goal: dict[str, Any] = GOAL, **more: Any) -> GoalStatus:
+    given: dict[str, Any] = {"since": 0, "until": 1 << 61, "live_percent": 100, **more}
+    (found,) = standing(store, "p", "bot", [goal], **given)
+    return found
+
+
+def test_a_mean_over_calls_with_an_interval_over_users(store: RecordStore) -> None:
+    calls = [make_call(app="bot", user=f"u{at % 3}") for at in range(12)]
+    values = [float(at % 3 != 0) for at in range(12)]  # one user is never served politely
+    keep(store, *calls, *(judged(call, value) for call, value in zip(calls, values, strict=True)))
+    found = now(store)
+    assert found.value == pytest.approx(8 / 12)
+    assert found.scored is not None
+    assert (found.scored.calls, found.scored.users) == (12, 3)
+    assert found.scored.low is not None
+    assert found.scored.high is not None
+    assert found.scored.low < 0.2, "three users say little, however much they ask"
+    assert found.scored.high > 0.9
+    assert found.met
+
+
+def test_what_does_not_count(store: RecordStore) -> None:
+    live, shadow, other = make_call(app="bot"), make_call(app="bot", arm="shadow"), make_call(app="else")
+    keep(
+        store,
+        live,
+        shadow,
+        other,
+        judged(live, 1.0),
+        judged(shadow, 0.0),
+        judged(other, 0.0),
+        judged(live, 0.0, key_id="k", kind="judge"),  # sent by a client under the same name
+        judged(live, 0.0, kind="user"),
+    )
+    found = now(store)
+    assert found.value == 1.0
+    assert found.scored is not None
+    assert found.scored.calls == 1
+    assert now(store, live_percent=0).value is None, "the app is not judged live any more"
+
+
+def test_only_the_base_sample(store: RecordStore) -> None:
+    calls = [make_call(app="bot") for _ in range(80)]
+    values = [float(at % 4 == 0) for at in range(80)]
+    keep(store, *calls, *(judged(call, value) for call, value in zip(calls, values, strict=True)))
+    drawn = [value for call, value in zip(calls, values, strict=True) if is_sampled(call.trace_id, 30)]
+    found = now(store, live_percent=30)
+    assert found.value == pytest.approx(mean(drawn))
+    assert found.scored is not None
+    assert found.scored.calls == len(drawn)
+
+
+def test_live_numbers_come_before_evaluations(store: RecordStore) -> None:
+    evaluated = {
+        "polite": Evaluated(run="r", release=1, value=0.2, low=0.1, high=0.3, unit="share", n=50, created_at=0)
+    }
+    assert now(store, evaluated=evaluated).evaluated is not None
+    call = make_call(app="bot")
+    keep(store, call, judged(call, 0.9))
+    found = now(store, evaluated=evaluated)
+    assert (found.value, found.met, found.evaluated) == (0.9, True, None)
+
+
+def test_scores_without_bounds(store: RecordStore) -> None:
+    calls = [make_call(app="bot") for _ in range(4)]
+    keep(store, *calls, *(judged(call, float(at)) for at, call in enumerate(calls)))
+    found = now(store, {"metric": "polite", "at_most": 2.0})
+    assert found.scored is not None
+    assert found.value == 1.5
+    assert found.scored.low is not None
+    assert found.scored.low < 0 < 3 < (found.scored.high or 0)
+
+
+def test_how_much_is_drawn() -> None:
+    assert live_percent({}) == 0
+    assert live_percent({"live": {"sample_percent": 7, "scorers": []}}) == 0
+    assert live_percent({"live": {"sample_percent": 7, "scorers": [{"kind": "words"}]}}) == 7
+
+
+def test_over_time_for_dashboards_and_prometheus(store: RecordStore) -> None:
+    early = [make_call(app="bot", started_at=at) for at in (10, 20)]
+    late = make_call(app="bot", started_at=150)
+    keep(store, *early, late, judged(early[0], 1.0), judged(early[1], 0.5), judged(late, 0.0))
+    asked = {"project": "p", "app": None, "release": None, "since": 0, "until": 200, "bucket_us": 100}
+    found = measured(store, asked, [AppGoals("bot", [GOAL, {"metric": "errors.rate", "at_most": 0.1}], 100)])["bot"]
+    assert {bucket: row["polite"] for bucket, row in found.items()} == {None: 0.5, 0: 0.75, 100: 0.0}
+    assert found[None]["errors.rate"] == 0
+    unjudged = measured(store, asked, [AppGoals("bot", [GOAL])])["bot"]
+    assert all("polite" not in row for row in unjudged.values())
