@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from dataset_files import example
 from record_makers import after, entry, make_call, make_score
@@ -254,3 +255,17 @@ def test_the_release_that_fixed_it(catalog: Catalog) -> None:
         assert regressions.list_regressions(connection, "p", app="other") == []
         assert regressions.list_regressions(connection, "q") == []
     assert clock.now_us()
+
+
+def test_one_example_may_be_broken_by_two_apps(catalog: Catalog) -> None:
+    projects.create(catalog, "p", actor="test")
+    test, call = example("a"), asked("a")
+    other = structs.replace(call, app="shop-bot", release=9, release_hash="shop")
+    with catalog.begin() as connection:
+        assert regressions.note_broken(connection, "p", test.id, "d", call, actor="anna", at=AT)
+        assert regressions.note_broken(connection, "p", test.id, "d", other, actor="anna", at=AT + 1)
+        assert not regressions.note_broken(connection, "p", test.id, "d", other, actor="anna", at=AT + 2)
+        assert regressions.note_fixed(connection, "p", "bot", test.id, 10, "fix", AT + 3)
+    with catalog.read() as connection:
+        found = regressions.list_regressions(connection, "p")
+    assert [(each.app, each.broke, each.fixed) for each in found] == [("shop-bot", 9, None), ("bot", 3, 10)]

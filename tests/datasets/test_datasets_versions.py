@@ -259,6 +259,25 @@ def test_the_report(shelf: Catalog, tmp_path: Path) -> None:
     assert report["came_from"] == {"file": 4}
 
 
+def test_languages_of_many_are_told_of_a_sample(
+    shelf: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("rondo.rules.spoken.is_installed", lambda: True)
+
+    def language_of(text: str) -> str:
+        told.append(text)
+        return "en"
+
+    monkeypatch.setattr("rondo.rules.spoken.language_of", language_of)
+    rows = [{"question": f"What is {number}?"} for number in range(1_200)]
+    languages = imported(shelf, tmp_path, "x.jsonl", rows).version.report["languages"]
+    assert languages == {"of": 500, "found": {"en": 500}}
+    assert len(set(told)) == 500
+    firsts = sum(int(text[8:-1]) < 600 for text in told)
+    assert 180 < firsts < 320, "the sample is of all of them"
+
+
 def test_the_report_says_when_languages_cannot_be_told(
     shelf: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evaluating_house import Evaluating, answering, example
 from rondo.datasets.model import Example
@@ -40,6 +42,37 @@ def test_no_candidate_hides_another() -> None:
     )
     assert sorted(made.places.values()) == [0, 1, 2]
     assert made.labels == ["a · x", "a 22222222 · x", "– · x"]
+
+
+def test_baselines_without_a_model_do_not_hide_each_other() -> None:
+    """Two releases may both answer by rules; a draft may be asked for under two hashes that begin alike."""
+    rules = [target("a", "rules", hash="1" * 64), target("b", "rules", hash="2" * 64)]
+    made = grid([target("a", "x"), *rules], [False, True, True])
+    assert made.places == {("a", "x"): 0, ("a", "rules"): 1, ("a", "rules 22222222"): 2}
+    assert made.labels == ["x", "rules", "rules 22222222"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", None]),
+            st.sampled_from(["x", "y"]),
+            st.sampled_from(["1" * 64, "1" * 8 + "2" * 56, "3" * 64]),
+            st.sampled_from([None, 1, 2]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_every_candidate_has_its_own_place_and_name(
+    asked: list[tuple[str | None, str, str, int | None, bool]],
+) -> None:
+    targets = [target(prompt, model, hash=hash, number=number) for prompt, model, hash, number, _ in asked]
+    made = grid(targets, [rules for *_, rules in asked])
+    assert set(made.places.values()) == set(range(len(asked)))
+    assert len(set(made.labels)) == len(asked)
+    assert {prompt for prompt, _ in made.places} == set(made.prompts)
 
 
 def test_what_is_said_now_is_over_what_was_said_before() -> None:

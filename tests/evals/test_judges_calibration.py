@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,13 +11,15 @@ from typing import Any
 import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
+from sqlalchemy import select
 
 from journeys.running import make_project
 from judge_makers import ACCURACY, judge
 from live_server import Live, live_on
 from record_makers import make_call, make_score
 from rondo.catalog.engine import Catalog
-from rondo.evals.judges import calibrate, calibration_store
+from rondo.catalog.schema_evals import eval_asks
+from rondo.evals.judges import calibrate, calibration_store, calibrations
 from rondo.evals.judges.labels import checked, parse
 from rondo.evals.judges.measure import measure
 from rondo.evals.judges.model import Judge
@@ -157,6 +160,29 @@ async def test_what_it_asks_is_recorded_and_not_asked_again(judged: Live) -> Non
     calls = (await judged.get("/api/calls", arm="eval"))["items"]
     assert len(calls) == len(LABELS)
     assert {call["model"] for call in calls} == {"examiner"}
+
+
+async def test_what_was_said_is_kept_while_more_is_asked(judged: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that dies in the midst has paid for nothing that the next one asks again."""
+    monkeypatch.setattr(calibrations, "KEEP_EVERY_S", 0.01)
+    made = judged.server.control.calibrations
+    whole, held = made._evaluate, asyncio.Event()
+
+    async def evaluate(grant: Any, path: Any, body: bytes, *given: Any, **more: Any) -> Any:
+        if b"r5" in body:
+            await held.wait()
+        return await whole(grant, path, body, *given, **more)
+
+    monkeypatch.setattr(made, "_evaluate", evaluate)
+    asking = asyncio.create_task(judged.post("/api/judges/quality/calibrations", {"app": "bot", "labels": LABELS}))
+    async with asyncio.timeout(10):
+        while True:
+            with judged.server.control.catalog.read() as connection:
+                if len(connection.execute(select(eval_asks.c.key)).all()) == len(LABELS) - 1:
+                    break
+            await asyncio.sleep(0.01)
+    held.set()
+    assert (await asking)["passed"]
 
 
 async def test_a_judge_that_answers_garbage_is_told_by_its_errors(judged: Live) -> None:

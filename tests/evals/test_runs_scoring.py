@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+from array import array
+from math import nan
 from typing import Any
+
+import pytest
 
 from evaluating_house import Evaluating, answering, example, make_project, metric, said
 from rondo.datasets.model import Example, Persona
@@ -99,10 +103,21 @@ async def test_scorers_of_the_projects_own_are_waited_for(evaluating: Evaluating
     scores = [{**place, "scores": {"other": {"value": 1.0}}} for place in places]
     response = await evaluating.live.ask("POST", path, json={"scores": scores})
     assert response.status_code == 400
-    scores = [{**place, "scores": {"mine": {"value": 0.5, "passed": True}}} for place in places]
-    await evaluating.live.post(path, {"scores": scores[:1]})
-    ended = await evaluating.live.post(path, {"scores": scores[1:], "last": True})
+    dear = [{**place, "scores": {"mine": {"value": 0.5, "cost_usd": -1}}} for place in places]
+    response = await evaluating.live.ask("POST", path, json={"scores": dear})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "scores")
+    scores = [{**place, "scores": {"mine": {"value": 0.5, "passed": True, "cost_usd": 0.25}}} for place in places]
+    spent = run["progress"]["spent_usd"]
+    await evaluating.live.post(path, {"scores": scores[:1], "versions": {"mine": "a" * 64}})
+    again = await evaluating.live.post(path, {"scores": scores[:1], "versions": {"mine": "a" * 64}})
+    assert again["spent_usd"] == pytest.approx(spent + 0.25)  # what is sent twice is paid once
+    for versions, status in (({"mine": "b" * 64}, 409), ({"other": "a" * 64}, 400), ({"mine": "x"}, 400)):
+        response = await evaluating.live.ask("POST", path, json={"scores": scores, "versions": versions})
+        assert response.status_code == status, response.text
+    ended = await evaluating.live.post(path, {"scores": scores[1:], "versions": {"mine": "a" * 64}, "last": True})
     assert ended["status"] == "finished"
+    assert ended["spent_usd"] == pytest.approx(spent + 0.75)
+    assert ended["suite"]["own_versions"] == {"mine": "a" * 64}
     assert metric(ended, "mine")["estimate"]["value"] == 0.5
 
 
@@ -158,12 +173,12 @@ async def test_what_is_wrong_with_an_order_is_told_at_once(evaluating: Evaluatin
         assert response.status_code == status, response.text
         assert words in response.text
 
-    await refused(404, "nothing", dataset="nothing")
+    await refused(404, "suites/s.toml: dataset: There is no dataset called 'nothing'", dataset="nothing")
     await refused(404, "release 9", targets=["9"])
     await refused(400, "names nothing", targets=["what"])
     await refused(404, "deadbeef", targets=["deadbeef00"])
     await refused(404, "no model", targets=["model:none"])
-    await refused(400, "No example", suite={"split": "test"})
+    await refused(400, "suites/s.toml: dataset: the suite asks for no example of questions", suite={"split": "test"})
     await refused(400, "kind", suite={"scorers": [{"kind": "vibes"}]})
     await refused(400, "timeout_s", suite={"timeout_s": -1})
     await refused(400, "scorers", suite={"scorers": []})
@@ -201,7 +216,8 @@ async def test_a_cost_that_nobody_knows_is_missing_and_not_passed_over(evaluatin
 
 
 def test_scores_that_are_lost_in_some_repeats_are_counted() -> None:
-    assert Column(values={"a": [1.0, None, None, 1.0], "b": [0.0, 1.0, None, 1.0]}).lost == 0.375
+    values = array("d", [1.0, nan, nan, 1.0, 0.0, 1.0, nan, 1.0])
+    assert Column(values=values, places=array("q", [0, 0, 0, 0, 1, 1, 1, 1])).lost == 0.375
     assert (
         Column(scored={"a": [Scored(value=1.0), None], "b": [Scored(error="timeout"), Scored(value=0.0)]}).lost == 0.5
     )

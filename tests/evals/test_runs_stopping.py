@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from evaluating_house import Evaluating, answering, example, metric, said
 from live_server import live_on
-from rondo.catalog.schema import eval_results, eval_runs
+from rondo.catalog.schema_evals import eval_results, eval_runs
 from scripted_upstream import Talk, whole
 
 

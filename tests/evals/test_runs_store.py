@@ -89,6 +89,26 @@ def test_pages_cover_everything_once_and_in_order(filled: Catalog) -> None:
         assert {each.target for each in store.results(connection, "p", "run_1", target=1)} == {1}
 
 
+def test_whatever_may_have_failed_is_doubtful(filled: Catalog) -> None:
+    """An answer that quotes a failure is none: its quotes are escaped."""
+    scores = {"right": Scored(value=1.0, passed=True), "wrong": Scored(value=0.0, passed=False)}
+    scores["lost"] = Scored(error="timeout")
+    quoted = '"passed":false, "error":"x"'
+    rows = [
+        Kept(Result(target=0, example=name, repeat=0, answer=Answer(text=quoted), scores={"s": scored}), name)
+        for name, scored in scores.items()
+    ]
+    with filled.begin() as connection:
+        store.insert_results(connection, "p", "run_1", rows)
+    with filled.read() as connection:
+        doubtful = store.results(connection, "p", "run_1", doubtful=True)
+        assert [each.example for each in doubtful] == ["bad", "lost", "wrong"]
+        counted = {each.example: each for each in store.counted_of(connection, "p", "run_1", ["bad", "wrong"], 2)}
+        assert (counted["bad"].answer, counted["bad"].error) == (None, "timeout")
+        assert counted["wrong"].answer is not None
+        assert counted["wrong"].scores == {"s": scores["wrong"]}
+
+
 def test_answers_are_known_by_what_was_asked_and_failures_are_not(filled: Catalog) -> None:
     with filled.begin() as connection:
         store.keep_said(connection, "p", {"judge": Answer(text="yes")})
@@ -110,11 +130,12 @@ def test_failures_are_taken_out_to_be_asked_again(filled: Catalog) -> None:
 def test_scores_are_put_beside_those_there_are(filled: Catalog) -> None:
     place = Place(0, "e0", 0)
     with filled.begin() as connection:
-        assert store.add_scores(connection, "p", "run_1", {place: {"a": Scored(value=1.0)}}) == 1
-        assert store.add_scores(connection, "p", "run_1", {place: {"b": Scored(value=0.0)}}) == 1
-        assert store.add_scores(connection, "p", "run_1", {Place(5, "e0", 0): {}}) == 0
+        assert store.add_scores(connection, "p", "run_1", {place: {"a": Scored(value=1.0, cost_usd=0.5)}}) == (1, 0.5)
+        again = {"a": Scored(value=1.0, cost_usd=0.75), "b": Scored(value=0.0)}
+        assert store.add_scores(connection, "p", "run_1", {place: again}) == (1, 0.25)
+        assert store.add_scores(connection, "p", "run_1", {Place(5, "e0", 0): {}}) == (0, 0.0)
         (found,) = store.results_of(connection, "p", "run_1", ["e0"], 1)
-    assert found.scores == {"a": Scored(value=1.0), "b": Scored(value=0.0)}
+    assert found.scores == again
 
 
 def test_only_runs_under_way_are_gone_on_with(catalog: Catalog) -> None:

@@ -8,16 +8,21 @@ import os
 import sys
 import types
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 
-from rondo.cli import own_deepeval
+from rondo.cli import own_deepeval, own_ragas
 from rondo.cli.own_scorers import MOST_STUCK, Gateway, load, score
 from rondo.errors import SettingsError
 from rondo.evals.model import Result, Scored
+from rondo.settings import own_code
 from rondo.settings.evaluating import ScorerSettings
+from rondo.settings.suites import project_file
 from scorer_cases import case, chunk
 
 
@@ -67,6 +72,7 @@ def scores(folder: Path, texts: list[str], **values: Any) -> list[Scored]:
         ("{'value': 0.5, 'reason': 'so so'}", Scored(value=0.5, reason="so so")),
         ("{'value': True, 'details': {'x': 1}}", Scored(value=1.0, passed=True, details={"x": 1})),
         ("{'value': 0.5, 'passed': True}", Scored(value=0.5, passed=True)),
+        ("{'value': 0.5, 'cost_usd': 0.02}", Scored(value=0.5, cost_usd=0.02)),
         ("__import__('numpy').float32(0.5)", Scored(value=0.5)),
         ("__import__('numpy').bool_(True)", Scored(value=1.0, passed=True)),
     ],
@@ -89,6 +95,9 @@ def test_what_functions_may_return(tmp_path: Path, keyword: str, returned: str, 
         ("{'value': 1, 'passed': 'yes'}", "wrong_type", "`passed`"),
         ("{'value': 1, 'details': {'x': object()}}", "wrong_type", "JSON"),
         ("{'value': 1, 'details': [1]}", "wrong_type", "no dict"),
+        ("{'value': 1, 'cost_usd': -0.5}", "wrong_type", "not dollars"),
+        ("{'value': 1, 'cost_usd': float('nan')}", "wrong_type", "not dollars"),
+        ("{'value': 1, 'cost_usd': '1'}", "wrong_type", "not dollars"),
     ],
 )
 def test_what_is_no_score_is_an_error(tmp_path: Path, returned: str, error: str, said: str) -> None:
@@ -188,6 +197,29 @@ def test_versions_cover_the_file(tmp_path: Path) -> None:
     assert first == version("def score(answer):\n    return True\n", name="other")
     assert first != version("def score(answer):\n    return False\n")
     assert first != version("def score(answer):\n    return True\n", at_least=0.5)
+
+
+def test_versions_cover_what_the_file_imports(tmp_path: Path) -> None:
+    source = "import own_helper\n\ndef score(answer):\n    return own_helper.WORD in answer\n"
+
+    def version(word: str) -> str:
+        written(tmp_path, f"WORD = {word!r}\n", "own_helper.py")
+        return load(written(tmp_path, source), [settings()])[0].version
+
+    first = version("14")
+    assert first == version("14")
+    assert first != version("15")
+
+
+def test_a_file_whose_imports_have_changed_since_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, "WORD = '14'\n", "own_helper.py")
+    source = b"from own_helper import WORD\n\ndef score(answer):\n    return True\n"
+    written(tmp_path, source.decode())
+    held = own_code.hash_of("scorers/tone.py", source, partial(project_file, tmp_path))
+    assert load(tmp_path, [settings(file_hash=held)])
+    written(tmp_path, "WORD = '15'\n", "own_helper.py")
+    with pytest.raises(SettingsError, match="or what it imports, has changed since the run began"):
+        load(tmp_path, [settings(file_hash=held)])
 
 
 def test_files_may_import_their_neighbours_and_be_changed(tmp_path: Path) -> None:
@@ -339,6 +371,25 @@ def test_wrong_settings_of_ragas(
         load(tmp_path, [ragas_settings(**values)], gateway=GATEWAY)
     assert error.value.param == key
     assert said in str(error.value)
+
+
+def test_what_adapters_ask_is_paid_for_by_the_run(
+    tmp_path: Path, fake_ragas: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers of the gateway say what they cost; a case that fails has cost all the same."""
+    whole = openai.DefaultAsyncHttpxClient
+    told = {"x-rondo-cost-usd": "0.00250000"}
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, headers=told, json={"data": []}))
+    monkeypatch.setattr("openai.DefaultAsyncHttpxClient", lambda **given: whole(transport=transport, **given))
+
+    async def ascore(self: Any, user_input: str) -> Any:
+        await asyncio.gather(*(fake_ragas["client"].models.list() for _ in range(2)))
+        return types.SimpleNamespace(value=0.5 if user_input != "x" else 1 / 0, reason="")
+
+    monkeypatch.setattr(FakeFaithfulness, "ascore", ascore)
+    assert ragas_score(tmp_path) == Scored(value=0.5, cost_usd=0.005)
+    monkeypatch.setattr(own_ragas, "fields", lambda case: {"user_input": "x"})
+    assert ragas_score(tmp_path).cost_usd == 0.005
 
 
 def test_deepeval_is_asked_in_its_own_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondo.errors import InvalidRequest
-from rondo.evals.statistics.sample import SHARE, Mean, Quantile, Ratio, Sums, paired, sample
+from rondo.evals.statistics.sample import SHARE, Mean, Quantile, Ratio, Sums, paired, sample, sample_of
 from rondo.evals.statistics.sums import unit_sums, value_of
 
 
@@ -119,3 +119,26 @@ def test_every_example_is_either_measured_or_missing(values: dict[str, list[floa
     assert made.n + made.missing == len(values)
     for key, row in zip(made.keys, made.per_example()[:, 0], strict=True):
         assert row == pytest.approx(np.mean([value for value in values[key] if value is not None]))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.none() | st.floats(0, 1)), max_size=30),
+    st.booleans(),
+)
+def test_numbers_with_places_make_the_same_sample(answers: list[tuple[int, float | None]], grouped: bool) -> None:
+    keys = tuple("abcdefg")
+    values: dict[str, list[float | None]] = {}
+    for place, value in sorted(answers, key=lambda answer: answer[0]):
+        values.setdefault(keys[place], []).append(value)
+    clusters = {"a": "x", "b": "x"} if grouped else None
+    numbers = np.array([math.nan if value is None else value for _, value in answers])
+    made = sample_of(keys, np.array([place for place, _ in answers], np.int64), numbers, SHARE, clusters)
+    wanted = sample(values, SHARE, clusters)
+    assert (made.keys, made.clusters, made.absent) == (wanted.keys, wanted.clusters, wanted.absent)
+    assert made.example.tolist() == wanted.example.tolist()
+    assert made.rows.tolist() == wanted.rows.tolist()
+
+
+def test_numbers_out_of_bounds_are_refused_by_the_examples_name() -> None:
+    with pytest.raises(InvalidRequest, match="example 'b'"):
+        sample_of(("a", "b"), np.array([0, 1]), np.array([0.5, 1.5]))

@@ -59,7 +59,6 @@ async def test_a_job_runs_on_our_loop_and_once_and_nothing_is_pickled(url: str, 
     work.go_on.clear()
     await jobs.submit("count", "b")
     await until(work.began, "b")
-    await jobs.submit("count", "b")  # is there already
     work.go_on.set()
     await until(work.ended, "b")
     await jobs.close()
@@ -67,6 +66,36 @@ async def test_a_job_runs_on_our_loop_and_once_and_nothing_is_pickled(url: str, 
     kept = (tmp_path / "jobs.db").read_bytes()
     assert b"portable_json" in kept
     assert b"py_pickle" not in kept
+
+
+async def test_a_job_that_is_submitted_as_it_ends_is_run_again(url: str) -> None:
+    """Between the end of its work and the note of it, a job is neither running nor over."""
+    work = Work()
+    jobs = jobs_on(url, work)
+    for number in range(1, 6):
+        await jobs.submit("count", "a")
+        async with asyncio.timeout(10):
+            while len(work.ended) < number:
+                await asyncio.sleep(0)
+    await jobs.close()
+    assert work.began == ["a"] * 5
+
+
+async def test_a_job_that_is_submitted_while_it_runs_looks_once_more(url: str) -> None:
+    """It may have seen already that there is nothing to be done, when there is again."""
+    work = Work()
+    work.go_on.clear()
+    jobs = jobs_on(url, work)
+    await jobs.submit("count", "a")
+    await until(work.began, "a")
+    for _ in range(3):
+        await jobs.submit("count", "a")
+    work.go_on.set()
+    async with asyncio.timeout(10):
+        while len(work.ended) < 2:
+            await asyncio.sleep(0.01)
+    await jobs.close()
+    assert work.began == ["a", "a"]
 
 
 async def test_what_was_cut_off_goes_on_at_the_next_start(url: str) -> None:

@@ -15,11 +15,12 @@ from rondo.datasets import store as datasets
 from rondo.datasets.model import DatasetVersion
 from rondo.evals import store as runs
 from rondo.evals.evidence import Report, TargetReport
+from rondo.evals.goals import Goal
 from rondo.evals.model import Run, Target
 from rondo.evals.suites import suite_hash
 from rondo.releases import gate_terms, store, traffic
 from rondo.releases import manifest as manifests
-from rondo.releases.gate_model import GateTerms, GoalTerms, Terms
+from rondo.releases.gate_model import GateTerms, Terms
 from rondo.releases.model import Release
 from rondo.settings.evaluating import SuiteSettings
 
@@ -30,7 +31,7 @@ GATE = GateTerms(
     slices=[],
     least_slice=20,
 )
-TERMS = Terms(goals=[GoalTerms(metric="answer.correct", at_least=0.8)], gate=GATE)
+TERMS = Terms(goals=[Goal(metric="answer.correct", at_least=0.8)], gate=GATE)
 _numbers = count(1)
 
 

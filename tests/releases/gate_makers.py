@@ -5,21 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rondo.evals.evidence import Comparison, Estimate, MetricReport, SliceReport, TargetReport
+from rondo.evals.goals import Goal
 from rondo.evals.model import Outcome
-from rondo.releases.gate_model import (
-    Candidate,
-    DatasetFacts,
-    Evidence,
-    GateTerms,
-    GoalTerms,
-    JudgeFacts,
-    Named,
-    RunFacts,
-    Terms,
-)
+from rondo.releases.gate_model import Candidate, DatasetFacts, Evidence, GateTerms, JudgeFacts, Named, RunFacts, Terms
 
 CANDIDATE, STABLE = "c" * 64, "a" * 64
-GOAL = GoalTerms(metric="answer.correct", at_least=0.8)
+GOAL = Goal(metric="answer.correct", at_least=0.8)
 
 
 def estimate(value: float | None = 0.9, *, n: int = 100, missing: int = 0, spread: float = 0.05) -> Estimate:
@@ -96,7 +87,7 @@ def run(**more: Any) -> RunFacts:
     return RunFacts(**{**given, **more})
 
 
-def terms(*goals: GoalTerms, slices: tuple[str, ...] = (), suites: tuple[str, ...] = ("answers",)) -> Terms:
+def terms(*goals: Goal, slices: tuple[str, ...] = (), suites: tuple[str, ...] = ("answers",)) -> Terms:
     gate = GateTerms(
         suites={name: {"dataset": "questions"} for name in suites},
         most_errors=0.05,

@@ -15,7 +15,8 @@ from sqlalchemy import func, select, update
 from release_projects import PROMPT, TOML, project_files
 from rondo.catalog.engine import Catalog, open_catalog
 from rondo.catalog.revision import current
-from rondo.catalog.schema import METADATA, releases
+from rondo.catalog.schema import releases
+from rondo.catalog.tables import ALL
 from rondo.errors import Conflict, CorruptData, InvalidRequest, NotFound, RondoError, SettingsError
 from rondo.governance import audit, projects
 from rondo.knowledge import store as knowledge_store
@@ -43,7 +44,7 @@ def counts(catalog: Catalog) -> dict[str, int]:
     with catalog.read() as connection:
         found = {
             name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for name, table in METADATA.tables.items()
+            for name, table in ALL.tables.items()
         }
         return {**found, "revision": current(connection)}
 

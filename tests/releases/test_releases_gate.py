@@ -24,9 +24,10 @@ from releases.gate_makers import (
     target,
     terms,
 )
+from rondo.evals.goals import Goal
 from rondo.evals.written import failing
 from rondo.releases.gate import decide
-from rondo.releases.gate_model import BesideFacts, Check, Decision, GoalTerms, JudgeFacts, RunFacts, Terms, Weighed
+from rondo.releases.gate_model import BesideFacts, Check, Decision, JudgeFacts, RunFacts, Terms, Weighed
 
 MISSED_METRIC = metric(estimate=estimate(0.7))
 
@@ -194,7 +195,7 @@ def test_a_suite_whose_dataset_is_not_there_has_no_evidence() -> None:
 def test_scores_that_are_lost_in_single_repeats_count() -> None:
     decision = decided(run(target=target(metric(lost=0.06))))
     assert (decision.verdict, decision.missing[0].kind) == ("inconclusive", "goal")
-    assert "6.0% of its scores could not be had" in decision.why
+    assert "6.0 % of its scores could not be had" in decision.why
     assert decided(run(target=target(metric(lost=0.04)))).verdict == "pass"
 
 
@@ -261,7 +262,7 @@ def test_a_tag_that_nothing_is_split_by_guards_nothing_and_is_said_to() -> None:
 
 @pytest.mark.parametrize("name", ["feedback.positive_rate", "human.accuracy"])
 def test_what_only_production_measures_is_left_to_production(name: str) -> None:
-    goals = (GOAL, GoalTerms(metric=name, at_least=0.7))
+    goals = (GOAL, Goal(metric=name, at_least=0.7))
     decision = decided(run(), by=terms(*goals))
     assert decision.verdict == "pass"
     assert "only production can measure it" in decision.checks[-1].sentence
@@ -332,8 +333,8 @@ def test_a_gate_does_not_go_away_unseen() -> None:
 
 
 def test_changed_terms_are_told() -> None:
-    before = terms(GOAL, GoalTerms(metric="latency.p95_ms", at_most=2000), slices=("language",))
-    after = terms(structs.replace(GOAL, at_least=0.6, guarded=False), GoalTerms(metric="tone", at_least=0.5))
+    before = terms(GOAL, Goal(metric="latency.p95_ms", at_most=2000), slices=("language",))
+    after = terms(structs.replace(GOAL, at_least=0.6, guarded=False), Goal(metric="tone", at_least=0.5))
     decision = decide(candidate(before=before), after, evidence(run()))
     assert decision.changes == [
         "goal answer.correct: at least 0.8 → at least 0.6: weaker",
@@ -347,13 +348,26 @@ def test_changed_terms_are_told() -> None:
 
 
 def test_a_higher_ceiling_is_weaker_and_a_higher_floor_stricter() -> None:
-    def told(before: GoalTerms, after: GoalTerms) -> list[str]:
+    def told(before: Goal, after: Goal) -> list[str]:
         return decide(candidate(before=terms(before)), terms(after), evidence()).changes
 
-    latency = GoalTerms(metric="latency.p95_ms", at_most=2000)
+    latency = Goal(metric="latency.p95_ms", at_most=2000)
     assert told(latency, structs.replace(latency, at_most=3000))[0].endswith("weaker")
     assert told(latency, structs.replace(latency, at_most=1000))[0].endswith("stricter")
     assert told(GOAL, structs.replace(GOAL, at_least=0.9))[0].endswith("stricter")
+
+
+def test_what_is_weaker_keeps_the_gate_shut() -> None:
+    def verdict(before: Goal, after: Goal) -> str:
+        return decide(candidate(before=terms(before)), terms(after), evidence(run())).verdict
+
+    assert verdict(GOAL, structs.replace(GOAL, at_least=0.7)) == "inconclusive"
+    assert verdict(GOAL, structs.replace(GOAL, margin=0.2)) == "inconclusive"
+    assert verdict(GOAL, structs.replace(GOAL, margin=0.01)) == "inconclusive"  # it forgave no change for the worse
+    assert verdict(structs.replace(GOAL, margin=0.2), structs.replace(GOAL, margin=0.1)) == "pass"
+    assert verdict(structs.replace(GOAL, at_least=0.7), GOAL) == "pass"
+    stable = candidate(before=terms(structs.replace(GOAL, at_least=0.85)), stable="c" * 64)
+    assert not [check for check in decide(stable, terms(), evidence(run())).checks if check.kind == "terms"]
 
 
 def test_a_decision_can_be_made_again_from_its_record() -> None:

@@ -139,6 +139,29 @@ def test_a_scorer_of_the_projects_own_is_part_of_its_suite(ready: Catalog, tmp_p
         frozen(ready, tmp_path, gated(suite=suite))
 
 
+def test_what_a_scorer_imports_is_part_of_its_suite(ready: Catalog, tmp_path: Path) -> None:
+    suite = SUITE + '[[scorers]]\nkind = "python"\nfile = "scorers/tone.py"\n'
+    scorer = b"from words import BAD\n\ndef score(answer): return not any(word in answer for word in BAD)\n"
+    toml = GATED.replace('sources = ["docs"]', 'sources = ["docs", "scorers"]')
+
+    def hash_with(words: bytes) -> str:
+        own = {"scorers/tone.py": scorer, "scorers/words.py": words, "scorers/about.md": b"# About\n"}
+        made = Bundle({**gated(toml=toml, suite=suite).files, **own})
+        project = write_project(tmp_path / "project", dict(made.files))
+        read = bundle.read_folder(project)
+        assert read.files["scorers/words.py"] == words
+        assert "scorers/words.py" not in bundle.documents(read, bundle.settings_of(read))
+        frozen(ready, tmp_path, read)
+        with ready.read() as connection:
+            gate = gate_terms.of_app(store.get_app(connection, "p", "bot").settings).gate
+        assert gate is not None
+        sent = chosen_suite(project, "answers")
+        assert suite_hash(sent, {}) == suite_hash(SuiteSettings.model_validate(gate.suites["answers"]), {})
+        return suite_hash(sent, {})
+
+    assert hash_with(b"BAD = ['no']\n") != hash_with(b"BAD = ['never']\n")
+
+
 def test_a_working_tree_is_held_to_its_own_terms(ready: Catalog, tmp_path: Path) -> None:
     frozen(ready, tmp_path)
     lower = GATED.replace("at_most = 2000", "at_most = 9000").replace("seed = 1", "seed = 2")

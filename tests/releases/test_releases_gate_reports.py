@@ -22,10 +22,11 @@ from releases.gate_makers import (
     target,
     terms,
 )
+from rondo.evals.goals import Goal
 from rondo.releases.gate import decide
 from rondo.releases.gate_junit import junit
 from rondo.releases.gate_markdown import markdown
-from rondo.releases.gate_model import Decision, GoalTerms
+from rondo.releases.gate_model import Decision
 
 # junit-10.xsd of Jenkins' xUnit plug-in: what each element may bear and hold, in this order.
 SHAPE: dict[str, tuple[set[str], set[str], list[str]]] = {
@@ -72,7 +73,7 @@ def told(suite: Xml.Element) -> tuple[int, int, int]:
 PASSED = decide(candidate(), terms(), evidence(run()))
 FAILED = decide(
     candidate(before=terms(structs.replace(GOAL, at_least=0.9))),
-    terms(GOAL, GoalTerms(metric="tone", at_least=0.5), slices=("language",)),
+    terms(GOAL, Goal(metric="tone", at_least=0.5), slices=("language",)),
     evidence(
         run(
             target=target(
@@ -110,6 +111,7 @@ def test_junit_names_each_check_and_each_failed_must_pass_example() -> None:
         ("bot.answers.regression", "answer.correct"): "failure",
         ("bot.answers.slice", "answer.correct [language=fr]"): "failure",
         ("bot.gate.goal", "tone"): "error",
+        ("bot.gate.terms", "terms"): "error",
     }
     properties = {each.attrib["name"]: each.attrib["value"] for each in root[0].iter("property")}
     assert properties["run"] == "run_1"

@@ -13,16 +13,17 @@ from sqlalchemy import delete, update
 from releases.gate_house import GATE, SUITE, TERMS, add_dataset, add_release, add_run, hash_of, set_terms
 from releases.gate_makers import comparison, estimate, metric, target
 from rondo.catalog.engine import Catalog, open_catalog
-from rondo.catalog.schema import eval_runs
+from rondo.catalog.schema_evals import eval_runs
 from rondo.errors import Forbidden, GateClosed, InvalidRequest
 from rondo.evals.evidence import TargetReport
+from rondo.evals.goals import Goal
 from rondo.evals.judges.declared import of_manifest
 from rondo.evals.judges.version import version_of
 from rondo.governance import audit, projects
 from rondo.governance.model import AuditEntry
 from rondo.releases import gate_store, gate_view, store, traffic
 from rondo.releases.gate import decide
-from rondo.releases.gate_model import GoalTerms, KeptDecision, Weighed
+from rondo.releases.gate_model import KeptDecision, Weighed
 from rondo.releases.gate_passage import ExceptionAsked
 from rondo.releases.state import Traffic
 
@@ -277,15 +278,22 @@ def test_an_exception_holds_for_one_change(house: Catalog) -> None:
         promote(house, 2)
 
 
-def test_lowered_goals_are_told_in_the_decision_and_in_the_audit(house: Catalog) -> None:
-    low = structs.replace(TERMS, goals=[GoalTerms(metric="answer.correct", at_least=0.5)])
+def test_lowered_goals_need_a_person_and_are_told_in_the_decision_and_in_the_audit(house: Catalog) -> None:
+    """Its evidence is good by what it is held to; that it is held to less is for an approver to say."""
+    low = structs.replace(TERMS, goals=[Goal(metric="answer.correct", at_least=0.5)])
     with house.begin() as connection:
         number = add_release(connection, terms=low).number
     add_run(house, number, report=MISSED)
-    promote(house, number)
+    with pytest.raises(GateClosed, match=r"at least 0\.8 → at least 0\.5: weaker than bot#1 was held to"):
+        promote(house, number)
+    promote(house, number, exception=ExceptionAsked(reason="We promised less."))
     told = ["goal answer.correct: at least 0.8 → at least 0.5: weaker"]
     assert msgspec.convert(kept(house, number)[0].report, Weighed).decision.changes == told
     assert entries(house, "traffic.promote")[0].details["gate"][str(number)]["changes"] == told
+    with house.begin() as connection:
+        after = add_release(connection, terms=low).number
+    add_run(house, after, against=number, report=MISSED)
+    promote(house, after)  # it is held to what it was before
 
 
 def test_a_gate_that_was_taken_away_needs_an_exception_once(house: Catalog) -> None:

@@ -16,6 +16,7 @@ from rondo.releases import traffic
 from rondo.releases.freeze import freeze
 from rondo.releases.model import Bundle
 from rondo.releases.publish import Publisher
+from rondo.releases.state import Trial, take_step
 
 
 @pytest.fixture
@@ -61,6 +62,21 @@ def test_an_arm_that_cannot_be_served_is_told(catalog: Catalog, publisher: Publi
     lose_index(tmp_path)
     traffic.split(catalog, "p", "bot", {2: 5}, actor="tests")
     assert ("p", "bot") in publisher.plan().faults
+
+
+def test_a_rollouts_candidate_that_cannot_be_served_leaves_everyone_to_the_stable_release(
+    catalog: Catalog, publisher: Publisher, tmp_path: Path
+) -> None:
+    trial = Trial(rollout="r", candidate=2)
+    step = traffic.Move("p", "bot", "split", "tests", "")
+    with catalog.begin() as connection:
+        traffic.move(connection, step, lambda now: take_step(now, trial, share_bp=500, baseline_bp=500, salt="s"))
+    variants = [release.variant for release, _ in publisher.plan().apps["p", "bot"].arms]
+    assert variants == ["candidate", "baseline"]
+    lose_index(tmp_path)
+    again = Publisher(catalog, tmp_path, Providers(Upstream(), secret=lambda name: "x"), secret=bytes)
+    app = again.plan().apps["p", "bot"]
+    assert (app.arms, app.stable.number, app.stable.variant) == ((), 1, None)
 
 
 def test_the_stable_release_may_stand_between_arms(catalog: Catalog, publisher: Publisher, tmp_path: Path) -> None:

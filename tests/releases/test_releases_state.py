@@ -27,8 +27,8 @@ def serving(*releases: int) -> Traffic:
 def served_to(now: Traffic, unit: str) -> int | None:
     """Which release a caller gets, exactly as the gateway finds it."""
     places = layout(now)
-    position = assign(now.salt, unit, (count for _, count in places))
-    return now.stable if position is None else places[position][0]
+    position = assign(now.salt, unit, (place.places for place in places))
+    return now.stable if position is None else places[position].release
 
 
 def test_the_first_release_serves_at_once_and_later_ones_wait() -> None:
@@ -52,7 +52,7 @@ def test_promoting_the_stable_release_ends_the_split_and_nothing_else() -> None:
 def test_split_gives_shares_and_leaves_the_rest_to_stable() -> None:
     now = state.split(serving(1), {3: "12.5", 2: 0.25}, salt="s")
     assert [(arm.release, arm.share_bp) for arm in now.arms] == [(2, 25), (3, 1250)]
-    assert layout(now) == ((2, 25), (3, 1250))
+    assert layout(now) == ((2, 25, None), (3, 1250, None))
     assert state.split(now, {2: 0.25, 3: 12.5}, salt="t") is now
 
 
@@ -85,14 +85,14 @@ def test_slots_are_the_shares_and_only_what_must_move_moves(steps: list[dict[int
     for step, shares in enumerate(steps):
         percents = {number: Decimal(share) / 100 for number, share in shares.items()}
         after = state.split(now, percents, salt=str(step))
-        flat = [each for number, count in layout(after) for each in [number] * count]
+        flat = [each for number, count, _ in layout(after) for each in [number] * count]
         flat += [1] * (WHOLE - len(flat))
         assert len(flat) == WHOLE
         assert {number: flat.count(number) for number in shares} == shares
         for arm in after.arms:
             assert sum(end - start for start, end in arm.slots) == arm.share_bp
         if after.salt == now.salt:
-            old = [each for number, count in layout(now) for each in [number] * count]
+            old = [each for number, count, _ in layout(now) for each in [number] * count]
             old += [1] * (WHOLE - len(old))
             moved = [(a, b) for a, b in zip(old, flat, strict=True) if a != b]
             shares_before = {arm.release: arm.share_bp for arm in now.arms}
@@ -105,7 +105,7 @@ def test_slots_are_the_shares_and_only_what_must_move_moves(steps: list[dict[int
 
 def test_the_layout_is_what_the_gateway_counts_through() -> None:
     now = state.split(state.split(serving(1), {2: 30, 3: 30}, salt="s"), {2: 10, 3: 30}, salt="s")
-    assert layout(now) == ((2, 1000), (1, 2000), (3, 3000))
+    assert layout(now) == ((2, 1000, None), (1, 2000, None), (3, 3000, None))
     for unit in map(str, range(500)):
         at = place(now.salt, unit)
         assert served_to(now, unit) == (2 if at < 1000 else 3 if 3000 <= at < 6000 else 1)

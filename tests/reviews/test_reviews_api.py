@@ -80,7 +80,7 @@ async def test_roles(live: Live) -> None:
         (f"{here}/dismiss", {"reason": "x"}),
         ("/api/reviews/collect", {}),
     ]
-    approvals = [(f"{here}/adjudicate", body), ("/api/reviews/import", [])]
+    approvals = [(f"{here}/adjudicate", body), (f"{here}/reopen", {"reason": "x"}), ("/api/reviews/import", [])]
     for path, sent in [*writes, *approvals]:
         for key in (viewer, app):
             assert (await live.ask("POST", path, json=sent, key=key)).status_code == 403, path
@@ -108,6 +108,50 @@ async def test_a_dispute(live: Live) -> None:
     assert actions.count("review.adjudicate") == 1
 
 
+async def test_what_is_done_can_be_reopened(live: Live) -> None:
+    item = await added(live)
+    here = f"/api/reviews/{item}"
+    refused = await live.ask("POST", f"{here}/reopen", json={"reason": "a slip"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "conflict")
+    _, anna = await live.key("anna", role="approver")
+    _, ben = await live.key("ben", role="developer")
+    await live.post(f"{here}/answer", {"scores": {"accuracy": 5}}, key=anna)
+    await live.post(f"{here}/answer", {"scores": {"accuracy": 5}, "comment": "fine"}, key=ben)
+    shown = await live.get(here)
+    trace = shown["item"]["trace_id"]
+    assert (shown["item"]["status"], shown["may_reopen"]) == ("done", True)
+    assert (await live.ask("GET", here, key=ben)).json()["may_reopen"] is False
+    assert await human_scores(live, trace) == {"anna": 1.0, "ben": 1.0}
+
+    told = await live.post(f"{here}/reopen", {"reason": "a slip"})
+    assert (told["item"]["status"], told["item"]["ended_at"]) == ("open", None)
+    assert await human_scores(live, trace) == {"anna": "withdrawn", "ben": "withdrawn"}
+    shown = await live.get(here)
+    assert (shown["answered"], shown["answers"], shown["final"]) == (0, [], {})
+    entry = (await live.get("/api/audit"))["entries"][0]
+    assert (entry["action"], entry["details"]["reason"], entry["details"]["was"]) == ("review.reopen", "a slip", "done")
+    assert [each["reviewer"] for each in entry["details"]["answers"]] == ["anna", "ben"]
+
+    _, cleo = await live.key("cleo", role="developer")
+    await live.post(f"{here}/answer", {"scores": {"accuracy": 1}}, key=cleo)
+    assert (await live.post(f"{here}/answer", {"scores": {"accuracy": 1}}, key=ben))["item"]["status"] == "done"
+    assert await human_scores(live, trace) == {"anna": "withdrawn", "ben": 0.0, "cleo": 0.0}
+
+
+async def test_what_was_dismissed_can_be_reopened(live: Live) -> None:
+    item = await added(live)
+    await live.post(f"/api/reviews/{item}/dismiss", {"reason": "spam"})
+    told = await live.post(f"/api/reviews/{item}/reopen", {"reason": "it is none"})
+    assert told["item"]["status"] == "open"
+
+
+async def human_scores(live: Live, trace_id: str) -> dict[str, Any]:
+    """What the records have of reviewers, by author."""
+    await live.drained()
+    found = (await live.get("/api/feedback", trace_id=trace_id, kind="human"))["items"]
+    return {each["author"]: each["label"] or each["value"] for each in found if each["name"] == "human.accuracy"}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "param"),
     [
@@ -120,6 +164,8 @@ async def test_a_dispute(live: Live) -> None:
         ("/ITEM/answer", {"scores": {"manners": 1}}, "scores"),
         ("/ITEM/answer", {"scores": [4]}, None),
         ("/ITEM/dismiss", {"reason": ""}, "reason"),
+        ("/ITEM/reopen", {"reason": " "}, "reason"),
+        ("/ITEM/reopen", {}, None),
         ("/collect", {"since": "soon"}, "since"),
         ("/import", {"tasks": []}, None),
         ("/import?reviewers=[]", [], "reviewers"),

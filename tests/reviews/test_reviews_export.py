@@ -176,8 +176,8 @@ def test_goals_are_measured_on_the_sample_alone(catalog: Catalog, database: Duck
     goals = [{"metric": "human.accuracy", "at_least": 0.7}, {"metric": "calls.count", "at_least": 1}]
 
     def measured(percent: float) -> list[tuple[float | None, bool | None]]:
-        window = {"since": START, "until": START + 10**12}
-        found = standing(database, "p", "bot", goals, sample_percent=percent, **window)
+        until = START + 10**12
+        found = standing(database, "p", "bot", goals, sample_percent=percent, since=START, until=until)
         return [(each.value, each.met) for each in found]
 
     mean = (0.75 * (len(sampled) - 1) + 0.5) / len(sampled)

@@ -138,6 +138,8 @@ def api(house: House) -> httpx2.AsyncClient:
         runs=nothing,
         reviews=nothing,
         calibrations=nothing,
+        watching=nothing,
+        otlp=nothing,
     )
     transport = httpx2.ASGITransport(api_app(control))
     headers = {"authorization": "Bearer rondo_sk_viewer"}

@@ -92,9 +92,10 @@ _LONGEST_TAG = 200
 def example_of(fields: Mapping[str, Any], columns: Columns, provenance: Provenance) -> Example:
     """The example that a row is, without an id. Raises Unfit, which names the field."""
     row = Taken(fields)
-    if columns == NO_COLUMNS and _is_own(fields):
+    is_bare = columns == NO_COLUMNS
+    if is_bare and _is_own(fields):
         return own_example(fields, provenance)
-    for name in columns.named():
+    for name in () if is_bare else columns.named():
         if name not in fields:
             raise Unfit(f"There is no column {name!r:.80}; there are {_listed(fields)}.", name)
     messages, expected, tool_calls = _conversation(row, columns)
@@ -174,7 +175,11 @@ class Taken:
 
     def first(self, names: Iterable[str]) -> Any:
         """The first of these fields that says something."""
-        return next((self.take(name) for name in names if self._fields.get(name) not in (None, "")), None)
+        fields = self._fields
+        for name in names:
+            if name in fields and fields[name] is not None and fields[name] != "":
+                return fields.pop(name)
+        return None
 
     def named(self, what: str, column: str | None) -> Any:
         """The column that the caller named, else the first by an alias."""
@@ -187,7 +192,7 @@ class Taken:
 
     def present(self, names: Iterable[str]) -> dict[str, Any]:
         """Those of these fields that are there."""
-        return {name: self.take(name) for name in names if self._fields.get(name) is not None}
+        return {name: self.take(name) for name in names if name in self._fields and self._fields[name] is not None}
 
     def put_back(self, name: str, value: Any) -> None:
         self._fields[name] = value

@@ -32,7 +32,8 @@ _BANDS = 32
 _ROWS = HASHES // _BANDS
 _NEIGHBOURS = 16
 _AT_ONCE = 1 << 16  # characters whose hashes stay in a processor's cache
-_PAIRS_AT_ONCE = 1 << 14
+_KEYED_AT_ONCE = 1 << 10
+_PAIRS_AT_ONCE = 1 << 11
 _SPACES = re.compile(r"[\W_]+")
 _SMALL_PRIME = np.uint64(1_000_003)
 _MIX = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))  # of MurmurHash3's finaliser
@@ -67,7 +68,7 @@ def alike_pairs(
     Where very many rows share a hash, only neighbours are compared, in the order of their next hash: what is alike in
     one crowd is met in another.
     """
-    for first, second in _candidates(_keys(signed)):
+    for first, second in _candidates(_keys(signed, np.arange(len(signed)))):
         for start in range(0, len(first), _PAIRS_AT_ONCE):
             one, other = first[start : start + _PAIRS_AT_ONCE], second[start : start + _PAIRS_AT_ONCE]
             overlap = similarity(signed[one], signed[other])
@@ -86,7 +87,7 @@ def clusters(texts_of: Sequence[bytes], signed: Signatures) -> list[int]:
     for place, digest in enumerate(texts_of):
         together.join(first.setdefault(digest, place), place)
     once = np.fromiter(first.values(), dtype=np.intp, count=len(first))
-    for band in _candidates(_keys(signed[once])):
+    for band in _candidates(_keys(signed, once)):
         _join_alike(together, once, signed, band)
     return together.labels()
 
@@ -109,14 +110,16 @@ def _join_alike(
             together.join(a, b)
 
 
-def _keys(signed: Signatures) -> NDArray[np.uint64]:
+def _keys(signed: Signatures, rows: NDArray[np.intp]) -> NDArray[np.uint64]:
     """One key for each band and row: rows with an equal key may be alike."""
-    keys = np.empty((_BANDS, len(signed)), dtype=np.uint64)
-    for band in range(_BANDS):
-        key = np.full(len(signed), band + 1, dtype=np.uint64)
-        for column in range(band * _ROWS, (band + 1) * _ROWS):
-            key = _mixed((key ^ signed[:, column]) * _MIX[0])
-        keys[band] = key
+    keys = np.empty((_BANDS, len(rows)), dtype=np.uint64)
+    for start in range(0, len(rows), _KEYED_AT_ONCE):
+        some = signed[rows[start : start + _KEYED_AT_ONCE]]
+        for band in range(_BANDS):
+            key = np.full(len(some), band + 1, dtype=np.uint64)
+            for column in range(band * _ROWS, (band + 1) * _ROWS):
+                key = _mixed((key ^ some[:, column]) * _MIX[0])
+            keys[band, start : start + len(some)] = key
     return keys
 
 

@@ -1,7 +1,8 @@
 """The quality report of a version: what a person should know before trusting its examples. Pure.
 
 Counts are of examples unless they say otherwise; what is listed is cut short, and the counts tell how much there is.
-Lengths are characters. Languages are told by py3langid where it is installed, of large versions by a sample.
+Lengths are characters. Languages are told by py3langid where it is installed: of at most 500 examples, those whose
+inputs have the least digests, which is a random sample that is always the same.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from heapq import heappush, heapreplace
 from typing import Any
 
 from rondo.catalog.text import canonical_json
@@ -20,7 +22,7 @@ LONG = 20_000
 
 SHOWN = 20
 _MOST_VALUES = 50
-_SPOKEN = 1_000  # examples whose language is told; of those after them, one in sixteen
+_SPOKEN = 500  # examples whose language is told
 _LONGEST_SHOWN = 200
 _QUANTILES = (("median", 0.5), ("p90", 0.9), ("p99", 0.99))
 
@@ -37,8 +39,8 @@ class Quality:
         self._must_pass = 0
         self._roles: Counter[str] = Counter()
         self._tags: dict[str, Counter[str]] = {}
-        self._languages: Counter[str] = Counter()
         self._speaks = spoken.is_installed()
+        self._spoken: list[tuple[int, int, str]] = []  # a heap: digest and place, both negative, and the text
         self._personal: Counter[str] = Counter()
         self._with_personal = 0
         self._answers: dict[bytes, int] = {}
@@ -59,8 +61,8 @@ class Quality:
             self._without_expected += 1
         for name, value in example.tags.items():
             self._tags.setdefault(name, Counter())[value] += 1
-        if self._speaks and text.strip() and (len(self._inputs) <= _SPOKEN or digest[0] < 16):
-            self._languages[spoken.language_of(text) or "unknown"] += 1
+        if self._speaks and text.strip():
+            self._sample(text, digest)
         self._personal.update(found)
         self._with_personal += bool(found)
         answer = hash(_rightness(example))
@@ -79,9 +81,7 @@ class Quality:
             "length": {"input": _spread(self._inputs), "expected": _spread(self._expected)},
             "empty": {"input": self._empty, "expected": self._without_expected},
             "long": {"characters": LONG, "examples": self._long},
-            "languages": {"of": self._languages.total(), "found": dict(self._languages.most_common())}
-            if self._speaks
-            else None,
+            "languages": self._languages() if self._speaks else None,
             "personal": {
                 "found": dict(self._personal.most_common()),
                 "examples": self._with_personal,
@@ -89,6 +89,17 @@ class Quality:
             },
             "tags": {name: _values(values) for name, values in sorted(self._tags.items())},
         }
+
+    def _sample(self, text: str, digest: bytes) -> None:
+        drawn = -int.from_bytes(digest[:8], "big"), -len(self._inputs)
+        if len(self._spoken) < _SPOKEN:
+            heappush(self._spoken, (*drawn, text[: spoken.LONGEST]))
+        elif drawn > self._spoken[0][:2]:
+            heapreplace(self._spoken, (*drawn, text[: spoken.LONGEST]))
+
+    def _languages(self) -> dict[str, Any]:
+        found = Counter(spoken.language_of(text) or "unknown" for _, _, text in sorted(self._spoken, reverse=True))
+        return {"of": found.total(), "found": dict(found.most_common())}
 
 
 def duplicates(
@@ -154,8 +165,10 @@ def cut(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 
 
-def _rightness(example: Example) -> str:
+def _rightness(example: Example) -> str | tuple[str | None, bool | None]:
     """What makes two answers to one question differ."""
+    if example.tool_calls is None and (example.expected is None or isinstance(example.expected, str)):
+        return example.expected, example.hand_over
     return canonical_json([example.expected, example.hand_over, example.tool_calls])
 
 

@@ -6,7 +6,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, desc, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rondo.catalog.schema import regressions as table
+from rondo.catalog.schema_evals import regressions as table
+from rondo.datasets import store
 from rondo.records import Call
 
 
@@ -26,6 +27,15 @@ class Regression(Struct, frozen=True, kw_only=True):
     created_at: int
 
 
+class Wrong(Struct, frozen=True, kw_only=True):
+    """Whose answer was wrong: a release of an app, or a draft (without a number), in a call or in a red team's run."""
+
+    app: str
+    trace_id: str | None = None
+    number: int | None = None
+    hash: str | None = None
+
+
 def note_broken(
     connection: Connection, project: str, example: str, dataset: str, call: Call, *, actor: str, at: int
 ) -> bool:
@@ -35,15 +45,23 @@ def note_broken(
     """
     if call.app is None:
         return False
+    wrong = Wrong(app=call.app, trace_id=call.trace_id, number=call.release, hash=call.release_hash)
+    return note_wrong(connection, project, example, dataset, wrong, actor=actor, at=at)
+
+
+def note_wrong(
+    connection: Connection, project: str, example: str, dataset: str, wrong: Wrong, *, actor: str, at: int
+) -> bool:
+    """Remember who got this example wrong; whether that is new."""
     kind = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {
         "project": project,
         "example": example,
-        "app": call.app,
+        "app": wrong.app,
         "dataset": dataset,
-        "trace_id": call.trace_id,
-        "broke": call.release,
-        "broke_hash": call.release_hash,
+        "trace_id": wrong.trace_id,
+        "broke": wrong.number,
+        "broke_hash": wrong.hash,
         "created_by": actor,
         "created_at": at,
     }
@@ -93,3 +111,33 @@ def list_regressions(
         statement = statement.where(table.c.fixed.is_(None))
     rows = connection.execute(statement.order_by(desc(table.c.created_at), table.c.example).limit(limit))
     return [Regression(**{name: row._mapping[name] for name in Regression.__struct_fields__}) for row in rows]
+
+
+def required(connection: Connection, project: str, app: str) -> dict[str, list[str]]:
+    """The examples that every release of the app must pass from now on, by the dataset whose newest version has them.
+
+    Fixed or not: what was fixed once must not break again. Whoever takes an example out of its dataset lets it go.
+    """
+    rows = connection.execute(
+        select(table.c.dataset, table.c.example)
+        .where(table.c.project == project, table.c.app == app)
+        .order_by(table.c.dataset, table.c.created_at, table.c.example)
+    )
+    noted: dict[str, list[str]] = {}
+    for row in rows:
+        noted.setdefault(row.dataset, []).append(row.example)
+    found: dict[str, list[str]] = {}
+    for dataset, examples in noted.items():
+        newest = store.find_newest(connection, project, dataset)
+        members = () if newest is None else store.members_of(connection, project, dataset, newest.hash)
+        there = {example for example, _ in members}
+        if kept := [example for example in examples if example in there]:
+            found[dataset] = kept
+    return found
+
+
+def of_app(connection: Connection, project: str, app: str) -> set[str]:
+    """The ids of all that the app has got wrong, whichever dataset has them."""
+    return set(
+        connection.execute(select(table.c.example).where(table.c.project == project, table.c.app == app)).scalars()
+    )

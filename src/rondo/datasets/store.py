@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 from sqlalchemy import Connection, Row, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from rondo.catalog.schema import dataset_versions, examples
+from rondo.catalog.schema_evals import dataset_versions, examples
 from rondo.datasets.model import DatasetVersion, Example, Member
 from rondo.errors import CorruptData, NotFound
 from rondo.settings.table import nearest
@@ -23,6 +23,19 @@ _AT_ONCE = 1_000
 _SHORTEST_HASH = 6
 _VERSION = [column for column in dataset_versions.c if column.name != "members"]
 _decoder = msgspec.json.Decoder(Example)
+T = TypeVar("T")
+
+
+class Marks(Struct, frozen=True, kw_only=True):
+    """Of an example what says where it belongs: for reports, which never need what was asked."""
+
+    id: str
+    tags: dict[str, str] = {}
+    group: str | None = None
+    must_pass: bool = False
+
+
+_marks = msgspec.json.Decoder(Marks)
 
 
 def list_datasets(connection: Connection, project: str) -> list[DatasetVersion]:
@@ -109,12 +122,19 @@ def read_examples(connection: Connection, project: str, members: Sequence[Member
     """The examples of these members in order, a thousand in memory at a time. Raises CorruptData."""
     for start in range(0, len(members), _AT_ONCE):
         some = members[start : start + _AT_ONCE]
-        wanted = select(examples.c.id, examples.c.payload).where(
-            examples.c.project == project, examples.c.id.in_([id_ for id_, _ in some])
-        )
-        payloads: dict[str, str] = {row.id: row.payload for row in connection.execute(wanted)}
+        payloads = _payloads(connection, project, some)
         for id_, split in some:
             yield _example(id_, payloads.get(id_), split)
+
+
+def read_marks(connection: Connection, project: str, members: Sequence[Member]) -> list[Marks]:
+    """What says where the examples of these members belong, in order. Raises CorruptData."""
+    found: list[Marks] = []
+    for start in range(0, len(members), _AT_ONCE):
+        some = members[start : start + _AT_ONCE]
+        payloads = _payloads(connection, project, some)
+        found += [_read(_marks, id_, payloads.get(id_)) for id_, _ in some]
+    return found
 
 
 def get_example(connection: Connection, project: str, id_: str) -> Example:
@@ -169,11 +189,22 @@ def _version(row: Row[Any]) -> DatasetVersion:
     return DatasetVersion(**row._mapping)
 
 
+def _payloads(connection: Connection, project: str, members: Sequence[Member]) -> dict[str, str]:
+    wanted = select(examples.c.id, examples.c.payload).where(
+        examples.c.project == project, examples.c.id.in_([id_ for id_, _ in members])
+    )
+    return {row.id: row.payload for row in connection.execute(wanted).all()}
+
+
 def _example(id_: str, payload: str | None, split: Any) -> Example:
+    return structs.replace(_read(_decoder, id_, payload), split=split)
+
+
+def _read(decoder: msgspec.json.Decoder[T], id_: str, payload: str | None) -> T:
     if payload is None:
         raise CorruptData(f"The example {id_} is missing.", remedy="Restore the catalog from a backup.")
     try:
-        return structs.replace(_decoder.decode(payload), split=split)
+        return decoder.decode(payload)
     except (msgspec.MsgspecError, json.JSONDecodeError) as error:
         raise CorruptData(
             f"The example {id_} cannot be read: {error}.",

@@ -89,16 +89,20 @@ class Asking:
         *,
         timeout_s: float,
         recovered: Recover | None = None,
+        tries: int = _MOST_TRIES,
     ) -> None:
         self.pace = Pace(run.max_concurrency)
         self.spent_usd = run.spent_usd
         self.refused: str | None = None
         """Why nothing more can be asked, once that is so."""
+        self.is_spent = False
+        """Whether that is because its own budget is spent, or has no room."""
         self._run = run
         self._evaluate = evaluate
         self._grant_of = grant_of
         self._timeout_s = timeout_s
         self._recovered = recovered
+        self._tries = tries
         self._budget = _budget_of(run)
         self._alone = asyncio.Lock()
         self._is_tight = False
@@ -129,7 +133,7 @@ class Asking:
             try:
                 answer = await self._once(path, encoded, evaluated, tags, context)
             except RondoError as error:
-                if tries >= _MOST_TRIES or not may_go_well(error) or subject.identity in self._away:
+                if tries >= self._tries or not may_go_well(error) or subject.identity in self._away:
                     if tries > 1 and _is_away(error):
                         self._away.add(subject.identity)
                     raise
@@ -210,11 +214,13 @@ class Asking:
     def _check_budget(self) -> None:
         budget = self._run.budget_usd
         if budget is not None and self.spent_usd >= budget:
+            self.is_spent = True
             raise self._refuse(f"The budget of ${budget:g} has been spent.")
 
     def _no_room(self, error: BudgetExceeded) -> str:
         if self._budget is None or not self._budget.refused(error):
             return str(error)
+        self.is_spent = True
         return (
             f"What is left of the run's budget of ${self._run.budget_usd:g} has no room for the next request."
             f" `rondo eval --resume {self._run.id} --budget USD` goes on with another one."

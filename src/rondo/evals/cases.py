@@ -15,6 +15,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from rondo.catalog.engine import Catalog
+from rondo.datasets import regressions
 from rondo.datasets import store as datasets
 from rondo.datasets.model import Example, Member
 from rondo.errors import InvalidRequest, RondoError
@@ -120,6 +121,9 @@ class Cases:
 def chosen(connection: Connection, run: Run, suite: SuiteSettings) -> list[Member]:
     """The examples of the dataset's version that the suite asks for, each once. Raises NotFound."""
     members = list(dict.fromkeys(datasets.members_of(connection, run.project, run.dataset, run.dataset_hash)))
+    if suite.regressions:
+        wrong = regressions.of_app(connection, run.project, run.app)
+        members = [member for member in members if member[0] in wrong]
     if suite.split is not None:
         members = [member for member in members if member[1] == suite.split]
     if suite.tags:

@@ -1,27 +1,27 @@
 """A run's results gathered by metric: what each target scored on each example, read a few hundred results at a time.
 
-Memory holds numbers, never answers. What metrics of a whole corpus add up (`evals/scorers/corpus.py`) is kept as the
-scorers gave it, without its words.
+Memory holds numbers, sixteen bytes for a value, never answers. What metrics of a whole corpus add up
+(`evals/scorers/corpus.py`) is kept as the scorers gave it, without its words.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from math import isnan, nan
 
 from msgspec import Struct, field, structs
 from sqlalchemy import Connection
 
 from rondo.datasets import store as datasets
-from rondo.datasets.model import Example
+from rondo.datasets.store import Marks
 from rondo.evals import store
 from rondo.evals.cases import AT_ONCE, chosen
-from rondo.evals.model import Answer, Metric, Result, Run, Scored, Unit
+from rondo.evals.model import Counted, CountedAnswer, Metric, Run, Scored, Unit
 from rondo.evals.scorers.registry import metrics_of, own_settings
 from rondo.evals.suites import judges_of, scorers_of, settings_of
-
-Repeats = list[float | None]
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -32,7 +32,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
     metric: Metric
     scorer: str = ""
-    of: Callable[[Result], float | None] | None = None
+    of: Callable[[Counted], float | None] | None = None
     has_each: bool = False
     judge: str | None = None
     judge_version: str | None = None
@@ -45,17 +45,19 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Column(Struct, kw_only=True):
-    """One metric of one target. `values` has each example's repeats, None for one without a score; an example to which
-    the metric does not apply is not there. `scored` is for metrics of a corpus. `errors` counts, by name."""
+    """One metric of one target. `values` has a number for each repeat, NaN for one without a score, `places` where its
+    example is among the run's; an example to which the metric does not apply is not there. `scored` is for metrics of a
+    corpus. `errors` counts, by name."""
 
-    values: dict[str, Repeats] = {}
+    values: array[float] = field(default_factory=lambda: array("d"))
+    places: array[int] = field(default_factory=lambda: array("q"))
     scored: dict[str, list[Scored | None]] = {}
     errors: Counter[str] = field(default_factory=Counter)
 
     @property
     def lost(self) -> float:
         """The share of its scores that could not be had, over all repeats."""
-        given = [value is None for repeats in self.values.values() for value in repeats]
+        given = [isnan(value) for value in self.values]
         given += [each is None or each.error is not None for repeats in self.scored.values() for each in repeats]
         return sum(given) / len(given) if given else 0.0
 
@@ -73,11 +75,13 @@ class Gathered(Struct, kw_only=True):
 
 
 class Columns(Struct, kw_only=True):
-    """A whole run. `clusters` and `tags` are those of the examples."""
+    """A whole run. `examples` have a place each, by their ids; `clusters` and `tags` are those of the examples that
+    have any."""
 
     sources: list[Source]
     targets: list[Gathered]
-    clusters: dict[str, str | None] = {}
+    examples: dict[str, int] = {}
+    clusters: dict[str, str] = {}
     tags: dict[str, dict[str, str]] = {}
 
 
@@ -106,22 +110,24 @@ def gather(connection: Connection, run: Run) -> Columns:
     )
     for examples, results in _read(connection, run):
         for example in examples.values():
-            found.clusters[example.id] = example.group
+            if example.group is not None:
+                found.clusters[example.id] = example.group
             if example.tags:
                 found.tags[example.id] = example.tags
         for result in results:
-            _take(found.targets[result.target], result, examples[result.example], sources)
+            place = found.examples.setdefault(result.example, len(found.examples))
+            _take(found.targets[result.target], result, examples[result.example], place, sources)
     return found
 
 
-def _read(connection: Connection, run: Run) -> Iterator[tuple[dict[str, Example], list[Result]]]:
+def _read(connection: Connection, run: Run) -> Iterator[tuple[dict[str, Marks], list[Counted]]]:
     members = iter(chosen(connection, run, settings_of(run)))
     while some := list(islice(members, AT_ONCE)):
-        examples = {each.id: each for each in datasets.read_examples(connection, run.project, some)}
-        yield examples, store.results_of(connection, run.project, run.id, list(examples), len(run.targets))
+        examples = {each.id: each for each in datasets.read_marks(connection, run.project, some)}
+        yield examples, store.counted_of(connection, run.project, run.id, list(examples), len(run.targets))
 
 
-def _take(target: Gathered, result: Result, example: Example, sources: Sequence[Source]) -> None:
+def _take(target: Gathered, result: Counted, example: Marks, place: int, sources: Sequence[Source]) -> None:
     answer = result.answer
     if answer is None:
         target.failed += 1
@@ -136,19 +142,20 @@ def _take(target: Gathered, result: Result, example: Example, sources: Sequence[
     for source in sources:
         column = target.columns[source.metric.name]
         if source.of is not None:
-            applies = answer is not None and not source.has_each
-            _add(column, result.example, source.of(result), applies=applies)
+            value = source.of(result)
+            # An answer that was never given has no latency, and is missing; one that has no first token is left out.
+            if value is not None or answer is None or source.has_each:
+                _add(column, place, value)
         else:
-            _add_score(column, source, result)
+            _add_score(column, source, result, place)
 
 
-def _add(column: Column, example: str, value: float | None, *, applies: bool) -> None:
-    """An answer that was never given has no latency, and is missing; one that has no first token is left out."""
-    if value is not None or not applies:
-        column.values.setdefault(example, []).append(value)
+def _add(column: Column, place: int, value: float | None) -> None:
+    column.values.append(nan if value is None else value)
+    column.places.append(place)
 
 
-def _add_score(column: Column, source: Source, result: Result) -> None:
+def _add_score(column: Column, source: Source, result: Counted, place: int) -> None:
     scored = result.scores.get(source.scorer)
     if result.answer is not None and scored is not None and scored.value is None and scored.error is None:
         return  # it does not apply here
@@ -163,10 +170,10 @@ def _add_score(column: Column, source: Source, result: Result) -> None:
     if key and scored is not None and value is not None:
         detail = scored.details.get(key)
         value = float(detail) if isinstance(detail, int | float) else None
-    column.values.setdefault(result.example, []).append(value)
+    _add(column, place, value)
 
 
-def has_passed(result: Result) -> bool:
+def has_passed(result: Counted) -> bool:
     """Whether an answer is there, some scorer drew a line, and it is on the right side of every line that was drawn."""
     lines = [scored.passed for scored in result.scores.values() if scored.passed is not None]
     failed_to_score = any(scored.error is not None for scored in result.scores.values())
@@ -177,12 +184,17 @@ def _is_percentile(kind: str) -> bool:
     return kind[:1] == "p" and kind[1:].isdigit()
 
 
-def _of_answer(read: Callable[[Answer], float | None]) -> Callable[[Result], float | None]:
+def _of_answer(read: Callable[[CountedAnswer], float | None]) -> Callable[[Counted], float | None]:
     return lambda result: None if result.answer is None else read(result.answer)
 
 
 def _answers(
-    name: str, unit: Unit, adds_up: str, read: Callable[[Answer], float | None], *, higher_is_better: bool = False
+    name: str,
+    unit: Unit,
+    adds_up: str,
+    read: Callable[[CountedAnswer], float | None],
+    *,
+    higher_is_better: bool = False,
 ) -> Source:
     metric = Metric(name=name, unit=unit, adds_up=adds_up, higher_is_better=higher_is_better)
     return Source(metric=metric, of=_of_answer(read), has_each=name in _OF_EVERY_ANSWER)
@@ -191,7 +203,7 @@ def _answers(
 _OF_EVERY_ANSWER = ("latency.p50_ms", "latency.p95_ms", "cost.per_request_usd", "tokens.per_request")
 
 
-def _tokens(answer: Answer) -> float | None:
+def _tokens(answer: CountedAnswer) -> float | None:
     if answer.input_tokens is None and answer.output_tokens is None:
         return None
     return float((answer.input_tokens or 0) + (answer.output_tokens or 0))

@@ -60,7 +60,8 @@ async def matching(
 ) -> tuple[list[Row], bool]:
     """So many results that are as wanted, and whether there may be more. Raises NotFound."""
     found: list[Row] = []
-    while rows := await runs.rows(project, run_id, target=target, after=after, limit=_AT_ONCE):
+    doubtful = wanted.failed is True or wanted.scorer is not None
+    while rows := await runs.rows(project, run_id, target=target, after=after, limit=_AT_ONCE, doubtful=doubtful):
         for row in rows:
             if wanted.has(row):
                 if len(found) == limit:

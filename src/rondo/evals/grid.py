@@ -6,7 +6,7 @@ reads no prompt, so its column has the same in every row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -34,10 +34,10 @@ def grid(targets: Sequence[Target], rule_based: Sequence[bool]) -> Grid:
     labels = {at: (f"{prompt} · {model}" if len(prompts) > 1 else model) for (prompt, model), at in places.items()}
     for at, target in enumerate(targets):
         if rule_based[at]:
-            model = target.model or target.label
+            rows = prompts or [target.prompt or NO_PROMPT]
+            model = _apart(target.model or target.label, target, {column for _, column in places})
             labels[at] = model
-            for prompt in prompts or [target.prompt or NO_PROMPT]:
-                places.setdefault((prompt, model), at)
+            places |= {(prompt, model): at for prompt in rows}
     return Grid(
         prompts=prompts or list(dict.fromkeys(prompt for prompt, _ in places)),
         models=list(dict.fromkeys(model for _, model in places)),
@@ -49,7 +49,12 @@ def grid(targets: Sequence[Target], rule_based: Sequence[bool]) -> Grid:
 def _free(places: Mapping[tuple[str, str], int], target: Target) -> tuple[str, str]:
     """The target's place; two prompts of the same name (`a/answer.md`, `b/answer.md`) are told apart."""
     prompt, model = target.prompt or NO_PROMPT, target.model or target.label
-    if (prompt, model) not in places:
-        return prompt, model
-    name = target.label if target.number is not None else (target.hash or "")[:8]
-    return f"{prompt} {name}".strip(), model
+    return _apart(prompt, target, {row for row, column in places if column == model}), model
+
+
+def _apart(name: str, target: Target, taken: Collection[str]) -> str:
+    """The name, with the release's or the draft's own beside it where another target has it, and a number where even
+    that one is taken."""
+    own = target.label if target.number is not None else (target.hash or "")[:8]
+    wanted = [name, f"{name} {own}".strip(), *(f"{name} {own} {more}" for more in range(2, len(taken) + 2))]
+    return next(each for each in wanted if each not in taken)

@@ -18,6 +18,7 @@ RunStatus = Literal["queued", "running", "paused", "awaiting_scores", "finished"
 ENDED: tuple[RunStatus, ...] = ("finished", "failed", "cancelled")
 
 Outcome = Literal["better", "worse", "not_enough_evidence"]
+MustPassOutcome = Literal["passed", "failed", "unknown", "not_asked"]
 Unit = Literal["share", "score", "ms", "usd", "tokens"]
 
 
@@ -46,6 +47,10 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_usd: float | None = None
     trace_id: str | None = None
     cached: bool = False
+
+
+MOST_USD = 100_000.0
+"""The highest cost of one score that is believed."""
 
 
 class Scored(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -139,6 +144,27 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: Answer | None = None
     error: str | None = None
     error_message: str | None = None
+    scores: dict[str, Scored] = {}
+
+
+class CountedAnswer(Struct, frozen=True, kw_only=True):
+    """Of an Answer what is counted, and nothing that was said."""
+
+    handed_over: bool | None = None
+    latency_ms: float | None = None
+    first_token_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """A Result as a report needs it: reading tens of thousands of them costs a third."""
+
+    target: int
+    example: str
+    answer: CountedAnswer | None = None
+    error: str | None = None
     scores: dict[str, Scored] = {}
 
 

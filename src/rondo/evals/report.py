@@ -8,45 +8,33 @@ everything else. A slice smaller than `least_slice` has a value but is not compa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from math import isnan
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from rondo.catalog.engine import Catalog
 from rondo.errors import InvalidRequest
 from rondo.evals.columns import Column, Columns, Gathered, Source, gather
 from rondo.evals.evidence import Comparison, Estimate, MetricReport, Report, SliceReport, TargetReport
+from rondo.evals.goals import Goal
 from rondo.evals.model import Run
 from rondo.evals.scorers import corpus
 from rondo.evals.statistics.compare import Pair, compare_all
 from rondo.evals.statistics.estimate import estimate_all
 from rondo.evals.statistics.flakiness import flakiness
-from rondo.evals.statistics.sample import Mean, Measured, Quantile, Sample, Statistic, Sums, sample
-from rondo.evals.statistics.standing import margin_of, standing
+from rondo.evals.statistics.sample import Mean, Measured, Quantile, Sample, Statistic, Sums, sample, sample_of
+from rondo.evals.statistics.standing import standing
 from rondo.evals.suites import settings_of
 
 LEAST_SLICE = 20
 _MOST_SLICES = 50
 _ALL = ""
+_NEVER_NEGATIVE = frozenset(("ms", "usd", "tokens"))
 _LABELS = ("macro_f1", "weighted_f1", "macro_precision", "macro_recall")
-
-
-class Goal(Struct, frozen=True, kw_only=True):
-    """A goal of the run, as `rondo.toml` had it."""
-
-    metric: str
-    at_least: float | None = None
-    at_most: float | None = None
-    margin: float | None = None
-    guarded: bool = True
-
-    @property
-    def least_change(self) -> float:
-        """The smallest change that counts."""
-        bound = self.at_least if self.at_least is not None else self.at_most
-        return margin_of(bound or 0.0, self.margin)
 
 
 class Cell(Struct, frozen=True, kw_only=True):
@@ -125,12 +113,20 @@ class _Maker:
             return self._corpus(source, columns)
         statistic = _statistic(source)
         try:
-            return [sample(column.values, statistic, self._columns.clusters) for column in columns]
+            return [self._sample(column, statistic) for column in columns]
         except InvalidRequest as error:
             if statistic == Mean():
                 raise
             self._warnings.append(f"{source.metric.name} is no share: {error.message}")
-            return [sample(column.values, Mean(), self._columns.clusters) for column in columns]
+            return [self._sample(column, Mean()) for column in columns]
+
+    def _sample(self, column: Column, statistic: Statistic) -> Sample:
+        places, values = np.frombuffer(column.places, np.int64), np.frombuffer(column.values)
+        return sample_of(self._examples, places, values, statistic, self._columns.clusters or None)
+
+    @cached_property
+    def _examples(self) -> tuple[str, ...]:
+        return tuple(self._columns.examples)
 
     def _corpus(self, source: Source, columns: Sequence[Column]) -> list[Sample]:
         flat = [[scored for repeats in column.scored.values() for scored in repeats] for column in columns]
@@ -143,7 +139,7 @@ class _Maker:
             values: dict[str, Sequence[Measured]] = {
                 example: [_row(next(rows)) for _ in repeats] for example, repeats in column.scored.items()
             }
-            made.append(sample(values, statistic, self._columns.clusters))
+            made.append(sample(values, statistic, self._columns.clusters or None))
         return made
 
     def _figures(self, samples: Mapping[tuple[str, int], Sample]) -> dict[tuple[int, Cell], Figures]:
@@ -271,7 +267,9 @@ class _Maker:
     def _warn(self, targets: Sequence[TargetReport]) -> None:
         run = self._run
         if run.baseline is None:
-            self._warnings.append("There is no baseline, so nothing is compared.")
+            same = run.suite.get("same_as")
+            why = f"What was asked is the same as {same}" if same else "There is no baseline"
+            self._warnings.append(f"{why}, so nothing is compared.")
         for gathered, target in zip(self._columns.targets, targets, strict=True):
             unknown = gathered.answered - gathered.cost_known
             if unknown and gathered.answered:
@@ -289,7 +287,9 @@ def _statistic(source: Source) -> Statistic:
     if level is not None:
         return Quantile(level)
     # What a judge gives is a share of its scale, whatever it is called.
-    return Mean((0.0, 1.0)) if source.metric.unit == "share" or source.judge is not None else Mean()
+    if source.metric.unit == "share" or source.judge is not None:
+        return Mean((0.0, 1.0))
+    return Mean(least=0.0) if source.metric.unit in _NEVER_NEGATIVE else Mean()
 
 
 def _row(numbers: Any) -> Measured:

@@ -111,6 +111,11 @@ class Runner:
         values = {"status": status, "stop_reason": reason, "ended_at": None if status == "paused" else clock.now_us()}
         await self._update(run_id, _RUNNING, **values)
 
+    def is_left(self, run_id: str) -> bool:
+        """Whether no server on this catalog has the run in hand. Raises Unavailable."""
+        with self._catalog.hold(f"eval:{run_id}") as is_free:
+            return is_free
+
     @asynccontextmanager
     async def _held(self, run_id: str) -> AsyncIterator[bool]:
         """Of several servers on one catalog, one at a time has a run in hand. Raises Unavailable."""

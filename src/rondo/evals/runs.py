@@ -21,20 +21,19 @@ from rondo.evals import store
 from rondo.evals.cases import chosen
 from rondo.evals.choosing import matrix_of, require_measured
 from rondo.evals.evaluating import Progress
-from rondo.evals.judges.model import Judge
 from rondo.evals.matrix import Matrix
-from rondo.evals.model import Result, Run, RunStatus, Scored, Target
+from rondo.evals.model import MOST_USD, Result, Run, RunStatus, Scored
+from rondo.evals.ordering import Order, dataset_of, judges_of, no_example, require_keys, targets_of
 from rondo.evals.runner import Runner
 from rondo.evals.scorers.registry import own_settings
 from rondo.evals.selection import Selection
 from rondo.evals.store import Place
-from rondo.evals.suites import kept, scorers_of, suite_hash
-from rondo.evals.targets import MOST_TARGETS, Subjects
+from rondo.evals.suites import kept, scored_by, scorers_of, suite_hash
+from rondo.evals.targets import Subjects
 from rondo.governance import audit
 from rondo.governance.admit import may_call
 from rondo.governance.model import Grant
 from rondo.jobs.durable import Jobs
-from rondo.settings.evaluating import SuiteSettings
 
 MOST_SCORES = 2_000
 _KIND = "eval"
@@ -42,24 +41,6 @@ _AT_ONCE = 4
 _RUNNING: tuple[RunStatus, ...] = ("queued", "running")
 
 _log = logging.getLogger("rondo.evals")
-
-
-class Order(Struct, frozen=True, kw_only=True):
-    """What is to be run. `targets` and `against` are words as `targets.py` has them; `dataset` is `name` or `name@3`,
-    or, with `dataset_hash`, a name. `against` None compares with nothing. `selection` is kept with the run."""
-
-    app: str
-    name: str
-    suite: SuiteSettings
-    targets: list[str]
-    dataset: str
-    dataset_hash: str | None = None
-    against: str | None = None
-    goals: list[dict[str, Any]] = []
-    guarded_slices: list[str] = []
-    least_slice: int | None = None
-    fresh: bool = False
-    selection: Selection | None = None
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -77,6 +58,7 @@ class Runs:
         self._jobs = jobs
         self._runner = runner
         self._subjects = subjects
+        self._submitted: set[str] = set()
         jobs.define(_KIND, runner.run, at_once=_AT_ONCE)
 
     async def resume_all(self) -> None:
@@ -84,6 +66,7 @@ class Runs:
         try:
             for run_id in await asyncio.to_thread(self._left):
                 _log.info("going on with %s", run_id)
+                self._submitted.add(run_id)
                 await self._jobs.submit(_KIND, run_id)
         except Exception:
             _log.exception("evaluation runs of an earlier start wait for the next one")
@@ -116,6 +99,12 @@ class Runs:
             done=run.done, total=run.total, failed=run.failed, spent_usd=run.spent_usd, rate=None, eta_s=None
         )
 
+    def is_cut_off(self, run: Run) -> bool:
+        """Whether it is under way by its status, and nobody has it in hand: the process that had was killed."""
+        if run.status not in _RUNNING or run.id in self._submitted or self._runner.progress(run.id) is not None:
+            return False
+        return self._catalog.is_sqlite or (run.status == "running" and self._runner.is_left(run.id))
+
     async def pause(self, grant: Grant, run_id: str, reason: str | None = None) -> Run:
         """Ask nothing more for now. What has been sent comes in, and is kept. Raises NotFound, Conflict."""
         return await self._stop(grant, run_id, "paused", reason or f"paused by {grant.name}")
@@ -125,29 +114,43 @@ class Runs:
         return await self._stop(grant, run_id, "cancelled", f"cancelled by {grant.name}")
 
     async def resume(self, grant: Grant, run_id: str, *, budget_usd: float | None = None, again: bool = False) -> Run:
-        """Go on with a paused run, or with a failed or cancelled one; `budget_usd` is the new budget of the whole run,
-        `again` asks once more what ended in an error. Raises NotFound, Conflict."""
+        """Go on with a paused run, or with one that failed, was cancelled or cut off; `budget_usd` is the new budget of
+        the whole run, `again` asks once more what ended in an error. Raises NotFound, Conflict."""
         run = await asyncio.to_thread(self._resume, grant, run_id, budget_usd, again)
         await self._submit(run_id)
         return run
 
     async def add_scores(
-        self, grant: Grant, run_id: str, scores: Mapping[Place, Mapping[str, Scored]], *, last: bool
+        self,
+        grant: Grant,
+        run_id: str,
+        scores: Mapping[Place, Mapping[str, Scored]],
+        *,
+        versions: Mapping[str, str] | None = None,
+        last: bool,
     ) -> Run:
-        """Scores that the command line's own scorers gave; with the `last` of them the run is finished.
+        """Scores that the command line's own scorers gave, in their `versions`; with the `last` of them the run is
+        finished.
 
-        Raises NotFound, InvalidRequest, Conflict.
+        Raises NotFound, InvalidRequest, and Conflict where a scorer has changed since it gave the run its first scores.
         """
-        run = await asyncio.to_thread(self._add_scores, grant, run_id, scores, last)
+        run = await asyncio.to_thread(self._add_scores, grant, run_id, scores, versions or {}, last)
         if last and not run.has_ended:
             await self._runner.finish(run_id)
         return await self.get(grant.project, run_id)
 
     async def rows(
-        self, project: str, run_id: str, *, target: int | None, after: Place | None, limit: int
+        self,
+        project: str,
+        run_id: str,
+        *,
+        target: int | None,
+        after: Place | None,
+        limit: int,
+        doubtful: bool = False,
     ) -> list[Row]:
-        """A page of results with their examples. Raises NotFound."""
-        return await asyncio.to_thread(self._rows, project, run_id, target, after, limit)
+        """A page of results with their examples; `doubtful` leaves out most that have not failed. Raises NotFound."""
+        return await asyncio.to_thread(self._rows, project, run_id, target, after, limit=limit, doubtful=doubtful)
 
     async def rows_of(self, project: str, run_id: str, examples: Sequence[str]) -> list[Row]:
         """The results of these examples, of all targets. Raises NotFound."""
@@ -169,6 +172,7 @@ class Runs:
         return await asyncio.to_thread(self._matrix, project, run_id, said)
 
     async def _submit(self, run_id: str) -> None:
+        self._submitted.add(run_id)
         try:
             await self._jobs.submit(_KIND, run_id)
         except Exception:
@@ -193,14 +197,16 @@ class Runs:
     def _create(self, grant: Grant, order: Order) -> Run:
         check_name(order.app, param="app")
         check_name(order.name, param="name")
-        targets, baseline = self._targets(grant.project, order)
+        targets, baseline = targets_of(self._subjects, grant.project, order)
         if any(target.hash is None for target in targets):
             may_call(grant, None)
-        judges = self._judges(grant.project, targets)
+        subjects = [self._subjects.subject(grant.project, target) for target in targets]
+        judges = judges_of(subjects)
         scorers_of(order.suite, judges, None, name=order.name)  # what is wrong with them is told now
+        require_keys(self._subjects, grant.project, order, subjects)
         own = [each.name or each.kind for each in own_settings(order.suite.scorers, file=f"suites/{order.name}.toml")]
         with self._catalog.begin() as connection:
-            dataset, hash_ = _dataset(connection, grant.project, order)
+            dataset, hash_ = dataset_of(connection, grant.project, order)
             run = Run(
                 id=f"run_{secrets.token_hex(8)}",
                 project=grant.project,
@@ -214,6 +220,7 @@ class Runs:
                     least_slice=order.least_slice,
                     fresh=order.fresh,
                     selection=order.selection,
+                    same_as=targets[0].label if order.against is not None and baseline is None else None,
                 ),
                 suite_hash=suite_hash(order.suite, judges),
                 dataset=dataset,
@@ -232,40 +239,12 @@ class Runs:
                 require_measured(order.selection, run)
             examples = len(chosen(connection, run, order.suite))
             if not examples:
-                raise InvalidRequest(
-                    "No example of the dataset is asked for by this suite.",
-                    remedy="Check `split` and `tags`, and that the dataset is not empty.",
-                    param="dataset",
-                )
+                raise no_example(order)
             run = structs.replace(run, total=examples * order.suite.repeats * len(targets))
             store.insert_run(connection, run)
             details = {"app": run.app, "suite": run.name, "targets": [target.label for target in targets]}
             audit.record(connection, grant.project, grant.name, "run.create", f"run:{run.id}", details)
             return run
-
-    def _targets(self, project: str, order: Order) -> tuple[list[Target], int | None]:
-        """The targets, the baseline among them, and its place. A baseline that is the only target compares nothing."""
-        if not 1 <= len(order.targets) <= MOST_TARGETS:
-            raise InvalidRequest(f"Name 1 to {MOST_TARGETS} targets, not {len(order.targets)}.", param="targets")
-        found: list[Target] = []
-        for word in dict.fromkeys(order.targets):
-            target = self._subjects.resolve(project, order.app, word)
-            if not any(_is_same(target, other) for other in found):
-                found.append(target)
-        if order.against is None:
-            return found, None
-        against = self._subjects.resolve(project, order.app, order.against)
-        same = next((at for at, target in enumerate(found) if _is_same(target, against)), None)
-        if same is None:
-            return [*found, against], len(found)
-        return found, same if len(found) > 1 else None
-
-    def _judges(self, project: str, targets: Sequence[Target]) -> dict[str, Judge]:
-        """Those of the first target that has any: of what is being evaluated, before what it is compared with."""
-        for target in targets:
-            if target.hash is not None and (judges := self._subjects.subject(project, target).judges):
-                return judges
-        return {}
 
     def _matrix(self, project: str, run_id: str, said: Selection) -> Matrix:
         return matrix_of(self._get(project, run_id), said, self._subjects)
@@ -275,7 +254,8 @@ class Runs:
             raise InvalidRequest("`budget_usd` must be more than 0.", param="budget_usd")
         with self._catalog.begin() as connection:
             run = store.get_run(connection, grant.project, run_id)
-            if run.status not in ("paused", "failed", "cancelled") and not (again and run.status == "finished"):
+            stands = run.status in ("paused", "failed", "cancelled") or (again and run.status == "finished")
+            if not stands and not self.is_cut_off(run):
                 raise Conflict(f"{run_id} is {run.status}.", remedy="There is nothing to go on with.")
             values: dict[str, Any] = {"status": "queued", "stop_reason": None, "ended_at": None, "report": None}
             if budget_usd is not None:
@@ -287,19 +267,31 @@ class Runs:
             audit.record(connection, grant.project, grant.name, "run.resume", f"run:{run_id}", {})
             return store.get_run(connection, grant.project, run_id)
 
-    def _add_scores(self, grant: Grant, run_id: str, scores: Mapping[Place, Mapping[str, Scored]], last: bool) -> Run:
+    def _add_scores(
+        self,
+        grant: Grant,
+        run_id: str,
+        scores: Mapping[Place, Mapping[str, Scored]],
+        versions: Mapping[str, str],
+        last: bool,
+    ) -> Run:
         if len(scores) > MOST_SCORES:
             raise InvalidRequest(f"Send at most {MOST_SCORES:,} results at a time.", param="scores")
+        if any(not 0 <= scored.cost_usd <= MOST_USD for each in scores.values() for scored in each.values()):
+            raise InvalidRequest("`cost_usd` of a score is not dollars.", param="scores")
         with self._catalog.begin() as connection:
             run = store.get_run(connection, grant.project, run_id)
             if run.status != "awaiting_scores":
                 raise Conflict(f"{run_id} is {run.status}, and waits for no scores.")
-            unknown = {name for each in scores.values() for name in each} - set(run.own_scorers)
+            unknown = {name for each in (*scores.values(), versions) for name in each} - set(run.own_scorers)
             if unknown:
                 raise InvalidRequest(f"The suite has no scorer {min(unknown)!r:.80} of its own.", param="scores")
-            found = store.add_scores(connection, grant.project, run_id, scores)
+            found, cost = store.add_scores(connection, grant.project, run_id, scores)
             if found != len(scores):
                 raise InvalidRequest(f"{len(scores) - found:,} of the results are not in {run_id}.", param="scores")
+            store.update_run(
+                connection, run_id, (run.status,), suite=scored_by(run, versions), spent_usd=run.spent_usd + cost
+            )
         if last:
             with self._catalog.read() as connection:
                 missing = sum(_lacks(result, run) for result in store.every_result(connection, run.project, run_id))
@@ -309,10 +301,14 @@ class Runs:
                 )
         return run
 
-    def _rows(self, project: str, run_id: str, target: int | None, after: Place | None, limit: int) -> list[Row]:
+    def _rows(
+        self, project: str, run_id: str, target: int | None, after: Place | None, *, limit: int, doubtful: bool
+    ) -> list[Row]:
         with self._catalog.read() as connection:
             store.get_run(connection, project, run_id)
-            found = store.results(connection, project, run_id, target=target, after=after, limit=limit)
+            found = store.results(
+                connection, project, run_id, target=target, after=after, limit=limit, doubtful=doubtful
+            )
             examples = {each.id: each for each in _examples(connection, project, {each.example for each in found})}
         return [Row(result=result, example=examples[result.example]) for result in found]
 
@@ -332,34 +328,17 @@ def _examples(connection: Any, project: str, ids: set[str]) -> list[Example]:
     return list(datasets.read_examples(connection, project, [(id_, None) for id_ in sorted(ids)]))
 
 
-def _dataset(connection: Any, project: str, order: Order) -> tuple[str, str]:
-    """Name and hash of the dataset's version. Raises NotFound, InvalidRequest."""
-    name, at, number = order.dataset.partition("@")
-    wanted: int | str | None = order.dataset_hash
-    if at:
-        if not number.isascii() or not number.isdigit():
-            raise InvalidRequest(
-                f"{order.dataset!r:.100} names no version.", remedy="Write name@3, or only the name.", param="dataset"
-            )
-        wanted = int(number)
-    version = datasets.get_version(connection, project, name, wanted)
-    return name, version.hash
-
-
-def _is_same(one: Target, other: Target) -> bool:
-    return one.hash == other.hash if one.hash is not None else one.model is not None and one.model == other.model
-
-
 def _lacks(result: Result, run: Run) -> bool:
     return result.answer is not None and any(name not in result.scores for name in run.own_scorers)
 
 
 class ShownRun(Run, frozen=True, kw_only=True):
-    """A run, and how far it is now."""
+    """A run, and how far it is now. `cut_off`: the process that had it in hand was killed; it can be resumed."""
 
     progress: Progress
+    cut_off: bool = False
 
 
-def shown(run: Run, progress: Progress) -> ShownRun:
+def shown(run: Run, runs: Runs) -> ShownRun:
     """A run as the API has it."""
-    return ShownRun(**structs.asdict(run), progress=progress)
+    return ShownRun(**structs.asdict(run), progress=runs.progress(run), cut_off=runs.is_cut_off(run))

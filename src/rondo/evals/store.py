@@ -8,7 +8,7 @@ half-way can be done again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
@@ -16,18 +16,23 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, or_, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rondo import clock
-from rondo.catalog.schema import eval_asks, eval_results, eval_runs
+from rondo.catalog.schema_evals import eval_asks, eval_results, eval_runs
 from rondo.errors import CorruptData, NotFound
-from rondo.evals.model import Answer, Result, Run, RunStatus, Scored, Target
+from rondo.evals.model import Answer, Counted, Result, Run, RunStatus, Scored, Target
 from rondo.records import json_line
 
 _AT_ONCE = 400
 """Values of one statement's IN: SQLite binds a limited number."""
 
 _LOOKED_THROUGH = 1_000
+_FAILED = ('"passed":false', '"error":"')
+"""What is in the JSON of a score that failed; within a text its quotes would be escaped."""
+
 _encode = msgspec.json.Encoder().encode
 _result = msgspec.json.Decoder(Result)
 _answer = msgspec.json.Decoder(Answer)
+_counted = msgspec.json.Decoder(Counted)
+T = TypeVar("T")
 
 
 class Kept(Struct, frozen=True):
@@ -174,8 +179,10 @@ def results(
     target: int | None = None,
     after: Place | None = None,
     limit: int = 500,
+    doubtful: bool = False,
 ) -> list[Result]:
-    """A page of results, in the order of target, example and repeat."""
+    """A page of results, in the order of target, example and repeat; `doubtful`: all that may have failed, and hardly
+    any other."""
     table = eval_results.c
     conditions = [table.project == project, table.run == run_id]
     if target is not None:
@@ -183,8 +190,10 @@ def results(
     if after is not None:
         place = (after.target, after.example, after.repeat)
         conditions.append(tuple_(table.target, table.example, table.repeat) > place)
+    if doubtful:
+        conditions.append(or_(table.answer_key == "", *(table.payload.contains(each) for each in _FAILED)))
     statement = select(table.payload).where(*conditions).order_by(table.target, table.example, table.repeat)
-    return [read_result(text) for text in connection.execute(statement.limit(limit)).scalars()]
+    return [read_result(text) for text in connection.execute(statement.limit(limit)).scalars().all()]
 
 
 def every_result(connection: Connection, project: str, run_id: str) -> Iterator[Result]:
@@ -202,13 +211,27 @@ def results_of(
     found: list[Result] = []
     for part in _parts(examples):
         rows = connection.execute(select(eval_results.c.payload).where(*_these(project, run_id, part, targets)))
-        found += [read_result(text) for text in rows.scalars()]
+        found += [read_result(text) for text in rows.scalars().all()]
     return found
 
 
-def add_scores(connection: Connection, project: str, run_id: str, scores: Mapping[Place, Mapping[str, Scored]]) -> int:
-    """Put scores beside those that results have; how many results there were for them."""
-    changed = 0
+def counted_of(
+    connection: Connection, project: str, run_id: str, examples: Sequence[str], targets: int
+) -> list[Counted]:
+    """As `results_of`, without what was said."""
+    found: list[Counted] = []
+    for part in _parts(examples):
+        rows = connection.execute(select(eval_results.c.payload).where(*_these(project, run_id, part, targets)))
+        found += [_read(_counted, text) for text in rows.scalars().all()]
+    return found
+
+
+def add_scores(
+    connection: Connection, project: str, run_id: str, scores: Mapping[Place, Mapping[str, Scored]]
+) -> tuple[int, float]:
+    """Put scores beside those that results have: how many results there were for them, and by how much what
+    their scores have cost has grown."""
+    changed, cost = 0, 0.0
     table = eval_results.c
     for place, more in scores.items():
         here = (
@@ -222,10 +245,11 @@ def add_scores(connection: Connection, project: str, run_id: str, scores: Mappin
         if text is None:
             continue
         result = read_result(text)
+        cost += sum(each.cost_usd - result.scores.get(name, Scored()).cost_usd for name, each in more.items())
         result = structs.replace(result, scores={**result.scores, **more})
         connection.execute(update(eval_results).where(*here).values(payload=_text(result)))
         changed += 1
-    return changed
+    return changed, cost
 
 
 def answers(connection: Connection, project: str, keys: Sequence[str]) -> dict[str, Answer]:
@@ -263,8 +287,12 @@ def keep_said(connection: Connection, project: str, said: Mapping[str, Answer]) 
 
 def read_result(text: str) -> Result:
     """A stored result. Raises CorruptData."""
+    return _read(_result, text)
+
+
+def _read(decoder: msgspec.json.Decoder[T], text: str) -> T:
     try:
-        return _result.decode(text)
+        return decoder.decode(text)
     except msgspec.DecodeError as error:
         raise CorruptData(
             f"A stored result cannot be read: {error}.", remedy="A newer Rondo may have written it: start that one."

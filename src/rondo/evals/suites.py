@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from rondo.catalog.text import canonical_json
-from rondo.errors import CorruptData
+from rondo.errors import Conflict, CorruptData
 from rondo.evals.judges import scorer as judges
 from rondo.evals.judges.model import Judge
 from rondo.evals.judges.version import version_of
@@ -19,7 +19,7 @@ from rondo.evals.scorers import registry
 from rondo.evals.selection import Selection
 from rondo.settings.evaluating import SuiteSettings
 
-BESIDE = ("judges", "goals", "guarded_slices", "least_slice", "fresh", "selection")
+BESIDE = ("judges", "goals", "guarded_slices", "least_slice", "fresh", "selection", "own_versions", "same_as")
 """What a run remembers beside its suite's own settings."""
 
 _DECIDE_NOTHING = frozenset(("dataset", "budget_usd", "max_concurrency", "timeout_s", "summary", "slices"))
@@ -34,8 +34,10 @@ def kept(
     least_slice: int | None = None,
     fresh: bool = False,
     selection: Selection | None = None,
+    same_as: str | None = None,
 ) -> dict[str, Any]:
-    """What a run remembers of its suite; of the judges, those that it uses."""
+    """What a run remembers of its suite; of the judges, those that it uses. `same_as` is the baseline, where
+    nothing else is asked."""
     beside = {
         "judges": {name: msgspec.to_builtins(judge) for name, judge in used(settings, judges).items()},
         "goals": [dict(goal) for goal in goals],
@@ -43,11 +45,24 @@ def kept(
         "least_slice": least_slice,
         "fresh": fresh,
         "selection": None if selection is None else msgspec.to_builtins(selection),
+        "same_as": same_as,
     }
     return {
         **settings.model_dump(mode="json", exclude_none=True),
         **{name: value for name, value in beside.items() if value},
     }
+
+
+def scored_by(run: Run, versions: Mapping[str, str]) -> dict[str, Any]:
+    """The same, with the versions of its own scorers. Raises Conflict where it has scores of another one."""
+    known: dict[str, str] = run.suite.get("own_versions", {})
+    changed = next((name for name, version in versions.items() if known.get(name, version) != version), None)
+    if changed is not None:
+        raise Conflict(
+            f"{run.id} has scores of another version of `{changed}`: its file, what that imports, or its package.",
+            remedy="Run the suite again: what has been answered is not asked anew.",
+        )
+    return {**run.suite, "own_versions": {**known, **versions}} if versions else run.suite
 
 
 def used(settings: SuiteSettings, judges: Mapping[str, Judge]) -> dict[str, Judge]:

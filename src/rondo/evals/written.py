@@ -42,6 +42,12 @@ def amount(value: float | None, unit: str) -> str:
     return f"{value:.3f}"
 
 
+def line(text: str, most: int = 80) -> str:
+    """A text as one line, cut where it is longer."""
+    words = " ".join(text.split())
+    return words if len(words) <= most else f"{words[: most - 1].rstrip()}…"
+
+
 def difference(value: float | None, unit: str) -> str:
     """The same with its sign; shares differ by points."""
     if value is None:

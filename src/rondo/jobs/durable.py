@@ -2,7 +2,8 @@
 
 A job is a kind and a subject (`batch`, `batch_01…`). Once submitted it runs on the server's event loop until it ends,
 over as many lives of the process as it takes: after a crash, or a shutdown in its midst, it is run again from its top.
-So its work must find by itself how far it came. Submitting a job that is there already changes nothing.
+So its work must find by itself how far it came. A job that waits its turn is not submitted twice; one that is under way
+does its work once more when it has ended, since it may be past the point where it would have seen what is new.
 
 DBOS is imported and its database opened with the first job: a server that has none pays nothing for it. It is one
 per process, and so is what is started here.
@@ -18,7 +19,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from rondo.errors import Unavailable
+
 Work = Callable[[str], Awaitable[None]]
+
+_LOOK_EVERY_S = 0.02
+_MOST_LOOKS = 1_500
+"""How often it is looked whether a job that has done its work is over, before that is given up."""
 
 _log = logging.getLogger("rondo.jobs")
 
@@ -45,6 +52,8 @@ class Jobs:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._working: set[tuple[str, str]] = set()
+        self._again: set[tuple[str, str]] = set()
 
     def define(self, kind: str, work: Work, *, at_once: int) -> None:
         """What the jobs of a kind do. Before the first of them is submitted."""
@@ -75,12 +84,21 @@ class Jobs:
 
     async def _submit(self, kind: str, subject: str) -> None:
         await self._start()
-        async with self._starting:
-            if self._loop is None:
-                return  # closing: whoever knows of the job submits it again at the next start
-            from rondo.jobs import workflow
+        for _ in range(_MOST_LOOKS):
+            if (kind, subject) in self._working:
+                self._again.add((kind, subject))
+                return
+            async with self._starting:
+                if self._loop is None:
+                    return  # closing: whoever knows of the job submits it again at the next start
+                from rondo.jobs import workflow
 
-            await asyncio.to_thread(workflow.enqueue, kind, subject)
+                if await asyncio.to_thread(workflow.enqueue, kind, subject):
+                    return
+            await asyncio.sleep(_LOOK_EVERY_S)  # it begins just now, or has done its work and is not over yet
+        raise Unavailable(
+            f"The {kind} {subject} is neither begun nor over.", remedy="Try again; or restart the server."
+        )
 
     async def _start(self) -> None:
         """Open the database, and go on with the jobs that an earlier process left."""
@@ -108,20 +126,35 @@ class Jobs:
             _log.error("there is no work for jobs of the kind %s", kind)
             raise Interrupted
         try:
-            asyncio.run_coroutine_threadsafe(self._work(known, subject), loop).result()
+            asyncio.run_coroutine_threadsafe(self._work(known, (kind, subject)), loop).result()
         except CancelledError:
             raise Interrupted from None
         except Exception:
             _log.exception("the job %s:%s has failed", kind, subject)
             raise
 
-    async def _work(self, kind: Kind, subject: str) -> None:
+    async def _until_done(self, kind: Kind, name: tuple[str, str]) -> None:
+        while True:
+            self._again.discard(name)
+            try:
+                await kind.work(name[1])
+            except Exception:
+                if name not in self._again:
+                    raise
+                _log.exception("the job %s:%s has failed, and is run again", *name)
+            if name not in self._again:
+                return
+
+    async def _work(self, kind: Kind, name: tuple[str, str]) -> None:
         task = asyncio.current_task()
         assert task is not None
         if self._closing:
             raise asyncio.CancelledError
         self._under_way.add(task)
+        self._working.add(name)
         try:
-            await kind.work(subject)
+            await self._until_done(kind, name)
         finally:
             self._under_way.discard(task)
+            self._working.discard(name)
+            self._again.discard(name)

@@ -22,6 +22,8 @@ _VERSION = "1"
 _POLL_S = 0.25
 _ENDED = frozenset(("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"))
 
+_WAITING = frozenset(("ENQUEUED", "DELAYED"))
+
 Run = Callable[[str, str], None]
 
 _run: Run | None = None
@@ -72,16 +74,18 @@ def start(url: str, run: Run, kinds: Mapping[str, int]) -> None:
         raise
 
 
-def enqueue(kind: str, subject: str) -> None:
-    """Keep a job, unless it is waiting or running already. One that has ended is begun anew."""
+def enqueue(kind: str, subject: str) -> bool:
+    """Keep a job, unless it is waiting already: whether it waits its turn now. One that has ended is begun anew; one
+    that is being run, or has not been noted as ended yet, is left alone."""
     name = f"{kind}:{subject}"
     status = DBOS.get_workflow_status(name)
     if status is not None:
         if status.status not in _ENDED:
-            return
+            return status.status in _WAITING
         DBOS.delete_workflow(name)
     with SetWorkflowID(name):
         DBOS.enqueue_workflow(kind, _job, kind, subject)
+    return True
 
 
 def stop() -> None:

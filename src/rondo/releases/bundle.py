@@ -14,16 +14,18 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from rondo.errors import InvalidRequest, SettingsError
 from rondo.knowledge.parse import HTML, MARKDOWN, TEXT, is_asset
 from rondo.releases.model import Bundle
 from rondo.settings import project as project_settings
+from rondo.settings.own_code import Find, modules
 from rondo.settings.project import FILE
 from rondo.settings.suites import FOLDER as SUITES
-from rondo.settings.suites import own_files
+from rondo.settings.suites import own_files, project_file
 from rondo.settings.tables import ProjectSettings
 
 MAX_BYTES = 200_000_000
@@ -59,7 +61,7 @@ def read_folder(folder: Path, *, more: Sequence[str] = ()) -> Bundle:
         found[name] = _inside(root, root / name, key)
         if not found[name].is_file():
             raise _no_file(name, key)
-    for key, name in suite_files(settings, lambda suite: _read({suite: found[suite]})[suite]):
+    for key, name in suite_files(settings, partial(project_file, root)):
         found[name] = _inside(root, root / name, key)
         if not found[name].is_file():
             raise _no_file(name, key)
@@ -122,7 +124,7 @@ def prompt_of(bundle: Bundle, settings: ProjectSettings) -> tuple[str, str]:
 
 def documents(bundle: Bundle, settings: ProjectSettings) -> dict[str, bytes]:
     """The files below the sources of the app's knowledge. Raises SettingsError where a source holds none."""
-    others = [*named_files(settings), *suite_files(settings, lambda suite: bundle.files.get(suite, b""))]
+    others = [*named_files(settings), *suite_files(settings, bundle.files.get)]
     no_documents = {FILE, prompt_path(settings), *(path for _, path in others)}
     found: dict[str, bytes] = {}
     for key, source in source_paths(settings):
@@ -174,9 +176,9 @@ def named_files(settings: ProjectSettings) -> list[tuple[str, str]]:
     return [(key, _relative(path, key)) for key, path in named]
 
 
-def suite_files(settings: ProjectSettings, read: Callable[[str], bytes]) -> list[tuple[str, str]]:
-    """(key, path) of the files that the gate's suites name: examples, and scorers of the project's own. `read` gives a
-    suite's bytes by its path.
+def suite_files(settings: ProjectSettings, find: Find) -> list[tuple[str, str]]:
+    """(key, path) of the files that the gate's suites name: examples, and scorers of the project's own with the modules
+    that they import.
 
     Raises SettingsError for a suite that is wrong.
     """
@@ -184,13 +186,15 @@ def suite_files(settings: ProjectSettings, read: Callable[[str], bytes]) -> list
     for name in settings.gate.suites if settings.gate is not None else ():
         path = f"{SUITES}/{name}.toml"
         try:
-            suite = project_settings.parse_suite(read(path).decode(), file=path)
+            suite = project_settings.parse_suite((find(path) or b"").decode(), file=path)
         except UnicodeDecodeError:
             raise SettingsError("is not UTF-8.", file=path, remedy="Save the file as UTF-8.") from None
         if is_example_file(suite.dataset):
             found.append((f"{path}: dataset", _relative(suite.dataset, f"{path}: dataset")))
-        keyed = [(f"{path}: scorers[{at}].file", file) for at, file in own_files(suite)]
-        found += [(key, _relative(file, key)) for key, file in keyed]
+        for at, file in own_files(suite):
+            key = f"{path}: scorers[{at}].file"
+            scorer = _relative(file, key)
+            found += [(key, each) for each in (scorer, *modules(scorer, find(scorer) or b"", find))]
     return found
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from rondo import clock
 from rondo.catalog.engine import Catalog
-from rondo.catalog.schema import drafts
+from rondo.catalog.schema_evals import drafts
 from rondo.errors import InvalidRequest, NotFound
 from rondo.governance import audit, projects
 from rondo.providers.base import ModelSpec

@@ -20,6 +20,7 @@ from rondo.catalog import revision
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
 from rondo.errors import NotFound
+from rondo.evals import alone
 from rondo.evals.judges.rubric import criteria_of
 from rondo.governance import audit, projects
 from rondo.knowledge import index
@@ -100,6 +101,7 @@ def put_together(
         if check_model is not None:
             check_model(spec)
     manifests.check_json(settings.app.params, "app.params")
+    alone.check(settings)
     conduct = declare(bundle, settings, prompt)
     built = _index(catalog, knowledge_root, project, bundle, settings)
     manifest = manifests.build(
@@ -152,7 +154,19 @@ def about_app(settings: ProjectSettings) -> dict[str, Any]:
         "use_case": settings.use_case.model_dump(mode="json"),
         "goals": [goal.model_dump(mode="json") for goal in settings.goals],
         "reviews": declared_reviews(settings),
+        **_watched(settings),
     }
+
+
+def _watched(settings: ProjectSettings) -> dict[str, Any]:
+    """How an app is rolled out and watched; what is not declared is left out."""
+    tables = {
+        "rollout": settings.rollout,
+        "live": settings.live,
+        "alerts": settings.alerts,
+        "drift": settings.drift,
+    }
+    return {name: table.model_dump(mode="json") for name, table in tables.items() if table is not None}
 
 
 def declared_reviews(settings: ProjectSettings) -> dict[str, Any]:

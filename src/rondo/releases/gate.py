@@ -7,9 +7,10 @@ A release passes where, for every suite of `[gate]`, a finished run on its own h
     nothing guarded has become worse       significantly, against the stable release, on the same examples, corrected
                                            over all goals and guarded slices (Holm); a goal that names its margin
                                            forgives less than that
-    every must-pass example passed
+    every must-pass example passed         and every failure of the app that became one, whichever dataset has it
     few examples went unanswered           `most_errors`
     its judges are its own, and agree with people
+    it is held to no less than the stable release was, as far as one can tell
 
 Evidence that is missing, stale or too thin makes it INCONCLUSIVE, which keeps the gate shut as FAIL does: it says what
 to run. A goal that only production can measure does not count here. That nothing has become significantly worse is not
@@ -21,11 +22,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from rondo.evals.evidence import MetricReport, TargetReport
+from rondo.evals.goals import Goal
 from rondo.evals.statistics.standing import standing
 from rondo.evals.written import amount, estimated
-from rondo.releases.gate_model import Candidate, Check, Decision, Evidence, GoalTerms, RunFacts, Terms, Verdict
+from rondo.releases import gate_must_pass
+from rondo.releases.gate_model import Candidate, Check, Decision, Evidence, RunFacts, Terms, Verdict
 from rondo.releases.gate_regressions import baseline, is_against_stable, is_compared, regressions
-from rondo.releases.gate_terms import changes
+from rondo.releases.gate_terms import changes, weaker
 from rondo.releases.gate_words import number_of, run_it
 
 LIVE_ONLY = frozenset(("calls.count", "cost.total_usd", "cost.unknown_count", "handed_over.known_count")) | frozenset(
@@ -86,9 +89,10 @@ def _checks(candidate: Candidate, terms: Terms, evidence: Evidence) -> Iterator[
             continue
         reports[suite] = run.target
         yield _errors(suite, run, run.target, gate.most_errors)
-        yield from _must_pass(suite, run, run.target)
+        yield from gate_must_pass.of_suite(suite, run, run.target)
         yield from _judges(suite, run, run.target, candidate, evidence)
         yield from baseline(suite, run, candidate, terms)
+    yield from gate_must_pass.of_failures(candidate, gate, evidence)
     families = sum(is_compared(chosen[suite], candidate) for suite in reports)
     for goal in terms.goals:
         measured = [
@@ -106,6 +110,7 @@ def _checks(candidate: Candidate, terms: Terms, evidence: Evidence) -> Iterator[
             yield _unmeasured(goal)
     if len(reports) == len(gate.suites):
         yield from _missing_slices(reports.values(), gate.slices)
+    yield from weaker(candidate, terms)
 
 
 def _undeclared(candidate: Candidate) -> Check:
@@ -168,7 +173,7 @@ def _errors(suite: str, run: RunFacts, report: TargetReport, most: float) -> Che
     share = report.failed / asked if asked else 1.0
     kinds = ", ".join(f"{name} {count}" for name, count in sorted(report.errors.items()))
     told = f"{report.failed:,} of {asked:,} without an answer{f' ({kinds})' if kinds else ''}"
-    said = f"{told}; at most {most:.1%} may be."
+    said = f"{told}; at most {amount(most, 'share')} may be."
     if not asked:
         said = "It asked nothing."
     return Check(
@@ -182,23 +187,6 @@ def _errors(suite: str, run: RunFacts, report: TargetReport, most: float) -> Che
         unit="share",
         value=share if asked else None,
         n=asked,
-    )
-
-
-def _must_pass(suite: str, run: RunFacts, report: TargetReport) -> Iterator[Check]:
-    failed = report.must_pass_failed
-    if not report.must_pass:
-        return
-    yield Check(
-        kind="must_pass",
-        name="must-pass examples",
-        suite=suite,
-        run=run.id,
-        verdict="fail" if failed else "pass",
-        sentence=f"{report.must_pass - len(failed):,} of {number_of(report.must_pass, 'must-pass example')} passed.",
-        remedy=f"`rondo runs show {run.id} --failed` shows the answers to {', '.join(failed[:5])}." if failed else None,
-        n=report.must_pass,
-        examples=failed,
     )
 
 
@@ -220,14 +208,14 @@ def _judges(
         )  # fmt: skip
 
 
-def _is_met(goal: GoalTerms, metric: MetricReport, most_errors: float) -> bool:
+def _is_met(goal: Goal, metric: MetricReport, most_errors: float) -> bool:
     estimate = metric.estimate
     known = estimate.missing <= most_errors * (estimate.n + estimate.missing) and metric.lost <= most_errors
     stands = standing(estimate, at_least=goal.at_least, at_most=goal.at_most, margin=goal.margin)
     return known and stands == "met"
 
 
-def _goal(goal: GoalTerms, run: RunFacts, metric: MetricReport, most_errors: float, met_in: str | None) -> Check:
+def _goal(goal: Goal, run: RunFacts, metric: MetricReport, most_errors: float, met_in: str | None) -> Check:
     """The goal as it is now, whatever it was when the run was made.
 
     What one suite shows, another need not show too: a handful of must-pass examples says little of a latency. `met_in`
@@ -245,7 +233,7 @@ def _goal(goal: GoalTerms, run: RunFacts, metric: MetricReport, most_errors: flo
     elif estimate.missing > most_errors * asked:
         said = f"{told}: {estimate.missing:,} of {asked:,} have no score, which is too many."
     elif metric.lost > most_errors:
-        said = f"{told}: {metric.lost:.1%} of its scores could not be had, which is too many."
+        said = f"{told}: {amount(metric.lost, 'share')} of its scores could not be had, which is too many."
     elif stands == "not_enough_evidence":
         said = f"{told}: {number_of(estimate.n, 'example')} cannot tell."
         if met_in is not None:
@@ -262,12 +250,12 @@ def _goal(goal: GoalTerms, run: RunFacts, metric: MetricReport, most_errors: flo
     )  # fmt: skip
 
 
-def _bound(goal: GoalTerms, unit: str) -> str:
+def _bound(goal: Goal, unit: str) -> str:
     """`at least 85.0 %`."""
     return f"at {'most' if goal.at_least is None else 'least'} {amount(goal.limit, unit)}"
 
 
-def _unmeasured(goal: GoalTerms) -> Check:
+def _unmeasured(goal: Goal) -> Check:
     if goal.metric in LIVE_ONLY or goal.metric.startswith(OF_PEOPLE):
         said = f"Wanted {goal.bound}: only production can measure it, `rondo status` does."
         return Check(kind="goal", name=goal.metric, verdict="pass", sentence=said, bound=goal.bound)

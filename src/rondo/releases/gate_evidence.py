@@ -19,7 +19,7 @@ from rondo.evals import store as runs
 from rondo.evals.evidence import Report, TargetReport
 from rondo.evals.judges.declared import of_manifest
 from rondo.evals.model import Run
-from rondo.releases import gate_terms, store
+from rondo.releases import gate_asked, gate_terms, store
 from rondo.releases.gate import decide, weighed_runs
 from rondo.releases.gate_model import (
     BesideFacts,
@@ -88,8 +88,10 @@ def _gather(
         judges=_judges(connection, project, app, manifest),
     )
     chosen = {run.id for run in weighed_runs(candidate, terms, evidence).values()}
+    weighed = [run for run in found if run.id in chosen]
     with_reports = [_reported(connection, project, run, hash_) if run.id in chosen else run for run in evidence.runs]
-    return structs.replace(evidence, runs=with_reports)
+    must_pass = gate_asked.of_failures(connection, project, app, hash_, weighed)
+    return structs.replace(evidence, runs=with_reports, must_pass=must_pass)
 
 
 def _suite_hashes(gate: GateTerms, manifest: Mapping[str, Any]) -> dict[str, str]:

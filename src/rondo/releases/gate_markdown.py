@@ -5,18 +5,19 @@ Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rondo.evals.written import amount, difference, interval
-from rondo.releases.gate_model import Check, Decision
+from rondo.releases.gate_model import Check, Decision, FailedExample
 
 _MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "❔"}
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#])")
 
 
-def markdown(decision: Decision) -> str:
-    """The whole summary; ends with a line break."""
-    return "\n".join([*_head(decision), *_goals(decision), *_missing(decision), *_changes(decision)]) + "\n"
+def markdown(decision: Decision, failed: Sequence[FailedExample] = ()) -> str:
+    """The whole summary, with the first examples that were failed; ends with a line break."""
+    parts = [*_head(decision), *_goals(decision), *_missing(decision), *_failed(failed), *_changes(decision)]
+    return "\n".join(parts) + "\n"
 
 
 def _head(decision: Decision) -> Iterator[str]:
@@ -64,6 +65,17 @@ def _missing(decision: Decision) -> Iterator[str]:
         where = f" ({_plain(check.suite)})" if check.suite is not None and check.suite != check.name else ""
         remedy = f" {_plain(check.remedy)}" if check.remedy else ""
         yield f"- {_MARKS[check.verdict]} **{_plain(check.name)}**{where}: {_plain(check.sentence)}{remedy}"
+
+
+def _failed(failed: Sequence[FailedExample]) -> Iterator[str]:
+    if not failed:
+        return
+    yield ""
+    yield "**Examples that failed**"
+    yield ""
+    for each in failed:
+        must = " (must pass)" if each.must_pass else ""
+        yield f"- {_plain(each.question or each.example)}{must}, {_plain(each.suite)}: {_plain(each.why)}"
 
 
 def _changes(decision: Decision) -> Iterator[str]:

@@ -12,10 +12,11 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from rondo.evals.evidence import TargetReport
-from rondo.evals.model import RunStatus
+from rondo.evals.goals import Goal
+from rondo.evals.model import MustPassOutcome, RunStatus
 
 Verdict = Literal["pass", "fail", "inconclusive"]
-CheckKind = Literal["gate", "suite", "baseline", "errors", "judge", "goal", "regression", "slice", "must_pass"]
+CheckKind = Literal["gate", "terms", "suite", "baseline", "errors", "judge", "goal", "regression", "slice", "must_pass"]
 
 
 class GateTerms(Struct, frozen=True, kw_only=True):
@@ -31,30 +32,10 @@ class GateTerms(Struct, frozen=True, kw_only=True):
     least_slice: int
 
 
-class GoalTerms(Struct, frozen=True, kw_only=True):
-    """A goal as `rondo.toml` has it."""
-
-    metric: str
-    at_least: float | None = None
-    at_most: float | None = None
-    margin: float | None = None
-    guarded: bool = True
-
-    @property
-    def limit(self) -> float:
-        """The value of its bound."""
-        return self.at_least if self.at_least is not None else self.at_most or 0.0
-
-    @property
-    def bound(self) -> str:
-        """`at least 0.85`, as `rondo.toml` has it."""
-        return f"at {'most' if self.at_least is None else 'least'} {self.limit:g}"
-
-
 class Terms(Struct, frozen=True, kw_only=True):
     """What a release is held to. `gate` is None where the app declares none; `marks` are those of its judges."""
 
-    goals: list[GoalTerms] = []
+    goals: list[Goal] = []
     gate: GateTerms | None = None
     marks: dict[str, float | None] = {}
 
@@ -131,19 +112,36 @@ class JudgeFacts(Struct, frozen=True, kw_only=True):
     kappa: float | None = None
 
 
+class MustPassFacts(Struct, frozen=True, kw_only=True):
+    """A failure of the app that became a must-pass example, and what came of it on the candidate.
+
+    `suite` and `run` are where it was asked: a suite of the gate, else `must-pass`. `question` is the line to know it
+    by, left out of those that passed.
+    """
+
+    example: str
+    dataset: str
+    outcome: MustPassOutcome = "not_asked"
+    suite: str | None = None
+    run: str | None = None
+    question: str = ""
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """What was found: runs, newest first; `suite_hashes` what runs of each suite must bear, with the release's judges;
-    `datasets` what each suite takes, where that is known; `judges` are those of the release, by name.
+    `datasets` what each suite takes, where that is known; `judges` are those of the release, by name; `must_pass`
+    what every release of the app must pass, whichever suite asks it.
     """
 
     runs: list[RunFacts] = []
     suite_hashes: dict[str, str] = {}
     datasets: dict[str, DatasetFacts] = {}
     judges: dict[str, JudgeFacts] = {}
+    must_pass: list[MustPassFacts] = []
 
 
 class Check(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that was looked at. `examples` are ids of must-pass examples that failed.
+    """One thing that was looked at. `examples` are ids of must-pass examples that failed, or that nobody asked.
 
     `value` and `difference` bear their 95 % intervals; `visible` is the smallest difference that could have been seen,
     `needed` how many examples it takes to see the goal's margin.
@@ -197,6 +195,17 @@ class Decision(Struct, frozen=True, kw_only=True):
     def missing(self) -> list[Check]:
         """The checks that keep the gate shut, failures first."""
         return sorted((each for each in self.checks if each.verdict != "pass"), key=lambda each: each.verdict != "fail")
+
+
+class FailedExample(Struct, frozen=True, kw_only=True):
+    """An example that a candidate failed: its question and why, a line each."""
+
+    example: str
+    question: str
+    suite: str
+    run: str
+    must_pass: bool
+    why: str
 
 
 class Weighed(Struct, frozen=True, kw_only=True):

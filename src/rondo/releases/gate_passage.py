@@ -81,7 +81,7 @@ def pass_through(
             kept = _keep(connection, release, found, actor)
         else:
             assert exception is not None
-            _require_other_person(release, actor, exception)
+            require_other_person(release, actor, exception)
             kept = _keep(connection, release, found, actor, exception)
             _record(connection, kept, release, found, "gate.exception")
         told[str(release.number)] = _told(kept, found)
@@ -122,7 +122,8 @@ def _told(kept: KeptDecision, found: Weighed) -> dict[str, Any]:
     return told
 
 
-def _require_other_person(release: Release, actor: str, exception: ExceptionAsked) -> None:
+def require_other_person(release: Release, actor: str, exception: ExceptionAsked) -> None:
+    """Raises Forbidden for an exception of who made the release, unless an admin."""
     if release.created_by == actor and not exception.by_admin:
         raise Forbidden(
             f"{actor} made {release.label}, and so cannot except it from the gate.",

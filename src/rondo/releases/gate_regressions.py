@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rondo.evals.evidence import Comparison, MetricReport, SliceReport, TargetReport
+from rondo.evals.goals import Goal
 from rondo.evals.statistics.standing import is_worse
-from rondo.evals.written import compared, difference
-from rondo.releases.gate_model import Candidate, Check, GateTerms, GoalTerms, RunFacts, Terms, Verdict
+from rondo.evals.written import amount, compared, difference
+from rondo.releases.gate_model import Candidate, Check, GateTerms, RunFacts, Terms, Verdict
 from rondo.releases.gate_words import number_of, run_it
 
 _ALPHA = 0.05
@@ -42,7 +43,8 @@ def baseline(suite: str, run: RunFacts, candidate: Candidate, terms: Terms) -> I
     elif run.target is not None and not _asked_the_same(run.target, terms):
         said = f"The run {run.id} was corrected for other goals or slices than the gate has now."
     elif (lost := _lost_by_baseline(run)) > _most_errors(terms):
-        said = f"Of the answers of {candidate.stable.label(candidate.app)}, {lost:.1%} are missing from {run.id}."
+        label = candidate.stable.label(candidate.app)
+        said = f"Of the answers of {label}, {amount(lost, 'share')} are missing from {run.id}."
     else:
         return
     yield Check(
@@ -56,9 +58,7 @@ def baseline(suite: str, run: RunFacts, candidate: Candidate, terms: Terms) -> I
     )
 
 
-def regressions(
-    goal: GoalTerms, run: RunFacts, metric: MetricReport, gate: GateTerms, families: int
-) -> Iterator[Check]:
+def regressions(goal: Goal, run: RunFacts, metric: MetricReport, gate: GateTerms, families: int) -> Iterator[Check]:
     """The guarded goal as a whole, and in each slice that is guarded and large enough; `families` runs compare."""
     if not goal.guarded:
         return
@@ -91,7 +91,7 @@ def _most_errors(terms: Terms) -> float:
 
 
 def _regression(
-    goal: GoalTerms,
+    goal: Goal,
     run: RunFacts,
     metric: MetricReport,
     part: SliceReport | None = None,
@@ -106,7 +106,7 @@ def _regression(
     if found is None or found.difference is None or not found.n or lost > most_errors:
         said = "It was not compared." if found is None else "No example has a score from both releases."
         if found is not None and found.n:
-            said = f"{lost:.1%} of the scores of what serves now could not be had, which is too many."
+            said = f"{amount(lost, 'share')} of the scores of what serves now could not be had, which is too many."
         return Check(
             kind="slice" if is_slice else "regression", name=name, suite=run.suite, run=run.id, unit=metric.unit,
             verdict="inconclusive", sentence=said, remedy=f"Run `rondo eval {run.suite} --against production`.",
@@ -124,7 +124,7 @@ def _regression(
     )  # fmt: skip
 
 
-def _told(found: Comparison, goal: GoalTerms, families: int) -> tuple[Verdict, str]:
+def _told(found: Comparison, goal: Goal, families: int) -> tuple[Verdict, str]:
     if found.outcome == "better":
         return "pass", "better than production"
     if found.outcome != "worse":

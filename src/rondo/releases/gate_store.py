@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select
 
-from rondo.catalog.schema import gate_decisions
+from rondo.catalog.schema_evals import gate_decisions
 from rondo.releases.gate_model import KeptDecision
 
 

@@ -23,7 +23,7 @@ def terms_of(bundle: Bundle, settings: ProjectSettings) -> Terms:
     for at, name in enumerate(settings.gate.suites if settings.gate is not None else ()):
         path = f"{FOLDER}/{name}.toml"
         suite = parse_suite(text_of(bundle, path, f"gate.suites[{at}]"), file=path)
-        suite = with_own_files(suite, lambda at, file: file_of(bundle, file, f"scorers[{at}].file"))
+        suite = with_own_files(suite, lambda at, file: file_of(bundle, file, f"scorers[{at}].file"), bundle.files.get)
         is_file = is_example_file(suite.dataset)
         suites[name] = SuiteFile(
             settings=suite.model_dump(mode="json", exclude_none=True),

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from rondo.releases.gate_model import GateTerms, GoalTerms, Terms
+from rondo.evals.goals import Goal
+from rondo.evals.statistics.standing import margin_of
+from rondo.releases.gate_model import Candidate, Check, GateTerms, Terms
 from rondo.settings.tables import ProjectSettings
 
 
@@ -21,6 +23,9 @@ class SuiteFile(Struct, frozen=True, kw_only=True):
 
     settings: dict[str, Any]
     dataset_hash: str | None
+
+
+_WEAKER = ": weaker"
 
 
 def declared(settings: ProjectSettings, suites: Mapping[str, SuiteFile]) -> Terms:
@@ -72,8 +77,33 @@ def changes(before: Terms, after: Terms) -> list[str]:
     return [*_goal_changes(before, after), *_gate_changes(before.gate, after.gate), *_mark_changes(before, after)]
 
 
-def _goals(values: list[dict[str, Any]]) -> list[GoalTerms]:
-    return msgspec.convert(values, list[GoalTerms])
+def weaker(candidate: Candidate, terms: Terms) -> Iterator[Check]:
+    """What makes the gate weaker than it was for what serves now: a person has to say that this is meant.
+
+    What cannot be told to be weaker (other scorers, other examples) is among `changes`, and keeps nothing shut.
+    """
+    before = candidate.stable_terms
+    if before is None or candidate.is_stable or candidate.stable is None:
+        return
+    for change in changes(before, terms):
+        if change.endswith(_WEAKER):
+            yield Check(
+                kind="terms",
+                name="terms",
+                verdict="inconclusive",
+                sentence=f"{change} than {candidate.stable.label(candidate.app)} was held to.",
+                remedy="Put it back, or give traffic by an exception: its approver approves of this too.",
+            )
+
+
+def _forgives_more(before: Goal, now: Goal) -> bool:
+    """Of a change for the worse, or of an interval that reaches beyond the bound."""
+    beyond = margin_of(now.limit, now.margin) > margin_of(before.limit, before.margin)
+    return beyond or (now.margin or 0.0) > (before.margin or 0.0)
+
+
+def _goals(values: list[dict[str, Any]]) -> list[Goal]:
+    return msgspec.convert(values, list[Goal])
 
 
 def _goal_changes(before: Terms, after: Terms) -> Iterator[str]:
@@ -88,7 +118,8 @@ def _goal_changes(before: Terms, after: Terms) -> Iterator[str]:
             rises = now.limit > goal.limit
             yield f"goal {goal.metric}: {goal.bound} → {now.bound}: {_way(rises == (goal.at_least is not None))}"
         if now.margin != goal.margin:
-            yield f"goal {goal.metric}: margin {_or_default(goal.margin)} → {_or_default(now.margin)}"
+            way = _way(not _forgives_more(goal, now))
+            yield f"goal {goal.metric}: margin {_or_default(goal.margin)} → {_or_default(now.margin)}: {way}"
         if now.guarded != goal.guarded:
             yield f"goal {goal.metric}: {'guarded' if now.guarded else 'no longer guarded'}: {_way(now.guarded)}"
     for key, goal in new.items():
@@ -140,7 +171,7 @@ def _mark_changes(before: Terms, after: Terms) -> Iterator[str]:
 
 
 def _way(is_stricter: bool) -> str:
-    return "stricter" if is_stricter else "weaker"
+    return "stricter" if is_stricter else _WEAKER.removeprefix(": ")
 
 
 def _or_default(value: float | None) -> str:

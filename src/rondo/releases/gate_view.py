@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct, structs
 from sqlalchemy import Connection
 
 from rondo.errors import InvalidRequest
-from rondo.releases import drafts, gate_store, gate_terms, store
+from rondo.releases import drafts, gate_failed, gate_store, gate_terms, store
 from rondo.releases.gate_evidence import weigh
-from rondo.releases.gate_model import Decision, KeptDecision, Named, Terms, Weighed
+from rondo.releases.gate_model import Decision, FailedExample, KeptDecision, Named, Terms, Weighed
 from rondo.releases.state import standing
 
 MOST_SHOWN = 20
@@ -26,10 +28,12 @@ class KeptLine(Struct, frozen=True, kw_only=True):
 
 
 class GateView(Struct, frozen=True, kw_only=True):
-    """`decision` is made anew; `kept`, newest first, are those by which traffic moved, or did not."""
+    """`decision` is made anew; `kept`, newest first, are those by which traffic moved, or did not. `failed` are the
+    first examples that were failed."""
 
     decision: Decision
     kept: list[KeptLine]
+    failed: list[FailedExample] = []
 
     @property
     def exceptions(self) -> list[KeptLine]:
@@ -40,7 +44,7 @@ class GateSummary(Struct, frozen=True, kw_only=True):
     """An app's gate in a line or two. `suites` is None where no gate is declared.
 
     `waiting` is its newest release, where that has no traffic, with what its gate says. `exception` is how the stable
-    release came by its traffic, where it lacked the evidence.
+    release came by its traffic, where it lacked the evidence; `excepted` the same of candidates of a split, by number.
     """
 
     suites: list[str] | None
@@ -48,6 +52,7 @@ class GateSummary(Struct, frozen=True, kw_only=True):
     verdict: str | None = None
     sentence: str | None = None
     exception: KeptLine | None = None
+    excepted: dict[int, KeptLine] = {}
 
 
 def of_number(connection: Connection, project: str, app: str, number: int) -> GateView:
@@ -79,16 +84,24 @@ def summary(connection: Connection, project: str, app: str) -> GateSummary:
     newest = store.list_releases(connection, project, app, limit=1)
     if change is None or change.traffic.stable is None or not newest:
         return GateSummary(suites=list(gate.suites))
-    stable = store.get_release(connection, project, app, change.traffic.stable)
-    said = let_through(connection, project, app, stable.hash)
-    found = GateSummary(
-        suites=list(gate.suites), exception=said if said is not None and said.kind == "exception" else None
-    )
+    stable = change.traffic.stable
+    excepted = _excepted(connection, project, app, [stable, *(arm.release for arm in change.traffic.arms)])
+    found = GateSummary(suites=list(gate.suites), exception=excepted.pop(stable, None), excepted=excepted)
     number = newest[0].number
     if standing(change.traffic, number) in ("stable", "candidate"):
         return found
     decision = weigh_release(connection, project, app, number).decision
     return structs.replace(found, waiting=number, verdict=decision.verdict, sentence=decision.why)
+
+
+def _excepted(connection: Connection, project: str, app: str, numbers: Iterable[int]) -> dict[int, KeptLine]:
+    """The exceptions by which these releases have their traffic, of those that have it by one."""
+    found = {}
+    for number in numbers:
+        said = let_through(connection, project, app, store.get_release(connection, project, app, number).hash)
+        if said is not None and said.kind == "exception":
+            found[number] = said
+    return found
 
 
 def let_through(connection: Connection, project: str, app: str, hash_: str) -> KeptLine | None:
@@ -106,7 +119,8 @@ def weigh_release(connection: Connection, project: str, app: str, number: int) -
 def _view(connection: Connection, project: str, found: Weighed) -> GateView:
     decision = found.decision
     kept = gate_store.decisions(connection, project, decision.app, decision.release.hash, limit=MOST_SHOWN)
-    return GateView(decision=decision, kept=[_line(each) for each in kept])
+    failed = gate_failed.first(connection, project, decision)
+    return GateView(decision=decision, kept=[_line(each) for each in kept], failed=failed)
 
 
 def _line(kept: KeptDecision) -> KeptLine:

@@ -28,7 +28,7 @@ from rondo.settings.tables import ModelSettings, ProjectSettings
 
 FORMAT = 1
 
-_ABOUT = {"price", "licence", "context_window"}
+_ABOUT = {"price", "licence", "context_window", "metrics_url"}
 """What is said of a model and makes no answer."""
 
 _FIRST_FIELDS = frozenset(

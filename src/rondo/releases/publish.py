@@ -30,7 +30,7 @@ from rondo.providers.prices import FREE_PROVIDERS, Price, PriceBook
 from rondo.providers.registry import Providers, is_direct
 from rondo.releases import conduct, manifest, store
 from rondo.releases.model import AppRow, ModelRow, Release
-from rondo.releases.state import Traffic, layout
+from rondo.releases.state import Traffic, Variant, layout
 from rondo.settings.project import model_settings
 
 OWN_PRICE = "rondo.toml"
@@ -128,16 +128,36 @@ class Publisher:
             return None
         traffic = change.traffic
         assert traffic.stable is not None
-        numbers = {traffic.stable, *(arm.release for arm in traffic.arms)}
-        served = {number: self._known(connection, row, number, live) for number in numbers}
-        stable = served[traffic.stable]
+        stable = self._known(connection, row, traffic.stable, live)
         return ServedApp(
             name=row.name,
             stable=stable,
-            arms=tuple((served[number], places) for number, places in layout(traffic)),
+            arms=self._arms(connection, row, traffic, stable, live),
             salt=traffic.salt,
             shadows=tuple(self._shadows(connection, row, traffic, stable, live)),
+            sticky_session=traffic.trial is not None and traffic.trial.sticky == "session",
         )
+
+    def _arms(
+        self,
+        connection: Connection,
+        row: AppRow,
+        traffic: Traffic,
+        stable: ServedRelease,
+        live: dict[tuple[str, str, int], ServedRelease],
+    ) -> tuple[tuple[ServedRelease, int], ...]:
+        """Who gets the places. A rollout gives them to nobody while its candidate cannot be served: it grows by itself,
+        and must not take the app away; without calls of the candidate it waits. Raises RondoError for a split by hand.
+        """
+        try:
+            served = {arm.release: self._known(connection, row, arm.release, live) for arm in traffic.arms}
+        except RondoError as error:
+            if traffic.trial is None:
+                raise
+            _log.error("the candidate of the app %s cannot be served: %s", row.name, error)
+            return ()
+        served[stable.number] = stable
+        return tuple((_side(served[place.release], traffic, place.variant), place.places) for place in layout(traffic))
 
     def _known(
         self, connection: Connection, row: AppRow, number: int, live: dict[tuple[str, str, int], ServedRelease]
@@ -165,7 +185,9 @@ class Publisher:
         for shadow in traffic.shadows:
             try:
                 if shadow.release is not None:
-                    yield self._known(connection, row, shadow.release, live), shadow.share_bp
+                    tried = traffic.trial is not None and traffic.trial.candidate == shadow.release
+                    known = self._known(connection, row, shadow.release, live)
+                    yield _side(known, traffic, "candidate" if tried else None), shadow.share_bp
                     continue
                 model = store.get_model(connection, row.project, shadow.name)
                 if model is not None:  # it may have left the project since
@@ -236,6 +258,13 @@ class Publisher:
         if not is_direct(provider):
             return None
         return self._served("", ModelSpec(name=f"{provider}/{model}", provider=provider, model=model))
+
+
+def _side(release: ServedRelease, traffic: Traffic, variant: Variant | None) -> ServedRelease:
+    """The release, as one side of the rollout that goes on; as it is where it is no side."""
+    if variant is None or traffic.trial is None:
+        return release
+    return structs.replace(release, rollout=traffic.trial.rollout, variant=variant)
 
 
 def _own_prices(rows: list[ModelRow]) -> dict[tuple[str, str, str, str], Price]:

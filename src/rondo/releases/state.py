@@ -6,6 +6,9 @@
     rollback()            a split ends; without one, back to the stable release before
     rollback(to=n)        back to a release that has served before
     shadow({n: percent})  a share of the requests is copied to a release or a model; nobody sees its answers
+    take_step(trial)      a rollout gives its candidate a share, and as many callers to a baseline beside it
+
+While a rollout moves the traffic nobody else does: promote, split and shadow are refused, a rollback ends it.
 
 Who is given which candidate is decided by a hash of the caller with the `salt` (`gateway/assign.py`). The salt stays
 while the same candidates are tried, and each candidate keeps its slots of the 10,000: growing one share moves only
@@ -19,19 +22,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
 
 from rondo.errors import Conflict, InvalidRequest
+from rondo.releases.slots import WHOLE_BP, Slots, slots_of
 
 Standing = Literal["stable", "candidate", "retired", "ready"]
+Variant = Literal["candidate", "baseline"]
+Sticky = Literal["user", "session"]
 
-WHOLE_BP = 10_000
 _LONGEST_PERCENT = 24  # digits that Decimal computes with exactly
-
-Slots = tuple[tuple[int, int], ...]
-"""Ranges [from, to) of the 10,000 places of callers, ascending and apart."""
 
 
 class Arm(Struct, frozen=True):
@@ -55,6 +57,26 @@ class Shadow(Struct, frozen=True, kw_only=True):
         return str(self.release) if self.release is not None else self.model or ""
 
 
+class Trial(Struct, frozen=True, kw_only=True):
+    """The rollout that moves the traffic now: whom it tries, and the places of the callers it compares them with.
+
+    Those of the `baseline` are served by the stable release, as all are who are in no arm.
+    """
+
+    rollout: str
+    candidate: int
+    baseline: Slots = ()
+    sticky: Sticky = "user"
+
+
+class Place(NamedTuple):
+    """Some of the 10,000 places, one after the other, and the side of a rollout that they are, if any."""
+
+    release: int
+    places: int
+    variant: Variant | None = None
+
+
 class Traffic(Struct, frozen=True, kw_only=True):
     """What serves whom. `history`: stable releases to go back to, the last one first in line; never `stable` itself.
 
@@ -67,6 +89,7 @@ class Traffic(Struct, frozen=True, kw_only=True):
     history: tuple[int, ...] = ()
     served: frozenset[int] = frozenset()
     shadows: tuple[Shadow, ...] = ()
+    trial: Trial | None = None
 
 
 NOTHING = Traffic()
@@ -78,9 +101,14 @@ def release(state: Traffic, number: int) -> Traffic:
 
 
 def promote(state: Traffic, number: int) -> Traffic:
-    """`number` serves everyone. The same state where it does already."""
+    """`number` serves everyone. The same state where it does already. Raises Conflict while a rollout goes on."""
+    _require_no_trial(state)
     if number == state.stable and not state.arms:
         return state
+    return _promoted(state, number)
+
+
+def _promoted(state: Traffic, number: int) -> Traffic:
     history = tuple(each for each in state.history if each != number)
     if state.stable is not None and state.stable != number:
         history = (*(each for each in history if each != state.stable), state.stable)
@@ -92,8 +120,9 @@ def split(state: Traffic, percents: Mapping[int, object], *, salt: str) -> Traff
     """Candidates take these shares, in percent with up to two decimals; `salt` is used where they are new.
 
     The same state where nothing would change. Raises InvalidRequest (`shares.<release>`), and Conflict where there
-    is no stable release to have the rest.
+    is no stable release to have the rest, or a rollout goes on.
     """
+    _require_no_trial(state)
     if state.stable is None:
         raise Conflict("Nothing serves yet.", remedy="Release the app first: `rondo release`.")
     if not percents:
@@ -110,7 +139,8 @@ def split(state: Traffic, percents: Mapping[int, object], *, salt: str) -> Traff
             f"The shares come to {percent_text(sum(shares.values()))} %.", remedy="Stay within 100 %.", param="shares"
         )
     goes_on = {arm.release for arm in state.arms} == set(shares)
-    arms = _arms(state.arms if goes_on else (), shares)
+    slots = slots_of({arm.release: arm.slots for arm in state.arms} if goes_on else {}, shares)
+    arms = tuple(Arm(number, share, slots[number]) for number, share in shares.items())
     if arms == state.arms:
         return state
     return structs.replace(state, arms=arms, salt=state.salt if goes_on else salt, served=state.served | set(shares))
@@ -121,7 +151,7 @@ def rollback(state: Traffic, to: int | None = None) -> Traffic:
     if state.stable is None:
         raise Conflict("Nothing serves yet, so there is nothing to go back to.", remedy="Release the app first.")
     if to is None:
-        if state.arms:
+        if state.arms or state.trial is not None:
             return _back_to(state, state.stable)
         if not state.history:
             raise Conflict(
@@ -136,14 +166,16 @@ def rollback(state: Traffic, to: int | None = None) -> Traffic:
             remedy=f"These have: {have}. To serve a new one, promote it.",
             param="to",
         )
-    return state if to == state.stable and not state.arms else _back_to(state, to)
+    stays = to == state.stable and not state.arms and state.trial is None
+    return state if stays else _back_to(state, to)
 
 
 def shadow(state: Traffic, percents: Mapping[str, object]) -> Traffic:
     """These releases (by number) and models (by name) get copies of their shares of the requests, and no others do.
 
-    Raises InvalidRequest (`shares.<name>`), and Conflict where nothing serves yet.
+    Raises InvalidRequest (`shares.<name>`), and Conflict where nothing serves yet, or a rollout goes on.
     """
+    _require_no_trial(state)
     if state.stable is None:
         raise Conflict("Nothing serves yet, so there is nothing to copy.", remedy="Release the app first.")
     shadows = []
@@ -158,6 +190,52 @@ def shadow(state: Traffic, percents: Mapping[str, object]) -> Traffic:
             )
         shadows.append(Shadow(release=number, model=None if number is not None else name, share_bp=share))
     return structs.replace(state, shadows=tuple(shadows))
+
+
+def take_step(
+    state: Traffic, trial: Trial, *, share_bp: int, baseline_bp: int = 0, shadow_bp: int = 0, salt: str
+) -> Traffic:
+    """A rollout gives its candidate this share, so many callers to the baseline, and copies of so many requests.
+
+    A step that grows takes callers from the stable release, and only when it has none left from the other side. `salt`
+    is used where the rollout has just begun. Raises Conflict where there is something else that moves the traffic.
+    """
+    if state.stable is None or trial.candidate == state.stable:
+        raise Conflict(
+            f"Release {trial.candidate} serves already, so there is nothing to roll out.",
+            remedy="Release something new: `rondo release`.",
+            param="release",
+        )
+    goes_on = state.trial is not None and state.trial.rollout == trial.rollout
+    if not goes_on:
+        _require_no_trial(state)
+        if state.arms:
+            raise Conflict(
+                "The traffic is split by hand.",
+                remedy="End the split first (`rondo split --end`), then start the rollout.",
+            )
+    had: dict[str, Slots] = {"candidate": state.arms[0].slots} if state.arms else {}
+    if goes_on and state.trial is not None:
+        had["baseline"] = state.trial.baseline
+    slots = slots_of(had, {"candidate": share_bp, "baseline": baseline_bp})
+    kept = [each for each in state.shadows if each.release != trial.candidate]
+    copies = [Shadow(release=trial.candidate, share_bp=shadow_bp)] if shadow_bp else []
+    return structs.replace(
+        state,
+        arms=(Arm(trial.candidate, share_bp, slots["candidate"]),) if share_bp else (),
+        salt=state.salt if goes_on else salt,
+        served=state.served | {trial.candidate} if share_bp else state.served,
+        shadows=(*kept, *copies),
+        trial=structs.replace(trial, baseline=slots["baseline"]),
+    )
+
+
+def end_trial(state: Traffic, rollout: str, *, promotes: bool) -> Traffic:
+    """A rollout's candidate serves everyone, or nobody. The same state where the rollout moves no traffic."""
+    trial = state.trial
+    if trial is None or trial.rollout != rollout or state.stable is None:
+        return state
+    return _promoted(state, trial.candidate) if promotes else _back_to(state, state.stable)
 
 
 def standing(state: Traffic, number: int) -> Standing:
@@ -203,21 +281,36 @@ def percent_text(share_bp: int) -> str:
     return f"{share_bp / 100:.2f}".rstrip("0").rstrip(".")
 
 
-def layout(state: Traffic) -> tuple[tuple[int, int], ...]:
-    """The 10,000 places from 0 up, as (release, number of places); what follows after the last is the stable one's.
+def layout(state: Traffic) -> tuple[Place, ...]:
+    """The 10,000 places from 0 up; what follows after the last is the stable one's.
 
     This is what `gateway/assign.py` counts through. Between candidates that have shrunk lie places of the stable
-    release, so it may be named here too, and a candidate more than once.
+    release, so it may be named here too, and a candidate more than once. A baseline is the stable release as well.
     """
-    ranges = sorted((start, end, arm.release) for arm in state.arms for start, end in arm.slots)
-    places: list[tuple[int, int]] = []
+    trial, stable = state.trial, state.stable
+    ranges: list[tuple[int, int, int, Variant | None]] = [
+        (start, end, arm.release, "candidate" if trial is not None and trial.candidate == arm.release else None)
+        for arm in state.arms
+        for start, end in arm.slots
+    ]
+    if trial is not None and stable is not None:
+        ranges += [(start, end, stable, "baseline") for start, end in trial.baseline]
+    places: list[Place] = []
     at = 0
-    for start, end, number in ranges:
-        if start > at and state.stable is not None:
-            places.append((state.stable, start - at))
-        places.append((number, end - start))
+    for start, end, number, variant in sorted(ranges, key=lambda each: each[0]):
+        if start > at and stable is not None:
+            places.append(Place(stable, start - at))
+        places.append(Place(number, end - start, variant))
         at = end
     return tuple(places)
+
+
+def _require_no_trial(state: Traffic) -> None:
+    if state.trial is not None:
+        raise Conflict(
+            f"A rollout of release {state.trial.candidate} is under way, and moves the traffic.",
+            remedy="End it first: `rondo rollout promote`, or `rondo rollout abort`.",
+        )
 
 
 def _shares_bp(state: Traffic) -> dict[int, int]:
@@ -228,69 +321,10 @@ def _shares_bp(state: Traffic) -> dict[int, int]:
 
 
 def _back_to(state: Traffic, number: int) -> Traffic:
-    """What comes after `number` in the history, and what serves now, is left behind."""
+    """What comes after `number` in the history, and what serves now, is left behind. A rollout ends."""
     history = state.history
     if number in history:
         history = history[: history.index(number)]
-    shadows = tuple(each for each in state.shadows if each.release != number)
+    gone = {number} if state.trial is None else {number, state.trial.candidate}
+    shadows = tuple(each for each in state.shadows if each.release not in gone)
     return Traffic(stable=number, history=history, served=state.served, shadows=shadows)
-
-
-def _arms(before: tuple[Arm, ...], shares: Mapping[int, int]) -> tuple[Arm, ...]:
-    """Arms with these shares. Each keeps the slots it has, as far as its share goes, from the first on.
-
-    What it needs more comes from the stable release, and only when that has none left from arms that shrink.
-    """
-    had = {arm.release: arm.slots for arm in before}
-    of_stable = _others([slot for slots in had.values() for slot in slots])
-    given_back = [slot for number, slots in had.items() for slot in _after_first(slots, shares[number])]
-    pool: Slots = (*of_stable, *given_back)
-    arms = []
-    for number, share in shares.items():
-        kept = _first(had.get(number, ()), share)
-        needed = share - sum(end - start for start, end in kept)
-        arms.append(Arm(number, share, _joined([*kept, *_first(pool, needed)])))
-        pool = _after_first(pool, needed)
-    return tuple(arms)
-
-
-def _first(slots: Slots, count: int) -> Slots:
-    """The first `count` places of these."""
-    found: list[tuple[int, int]] = []
-    for start, end in slots:
-        if count <= 0:
-            break
-        found.append((start, min(end, start + count)))
-        count -= end - start
-    return tuple(found)
-
-
-def _after_first(slots: Slots, count: int) -> Slots:
-    """The places after the first `count` of these."""
-    found: list[tuple[int, int]] = []
-    for start, end in slots:
-        if end - start > count:
-            found.append((start + count, end))
-        count = max(0, count - (end - start))
-    return tuple(found)
-
-
-def _others(taken: list[tuple[int, int]]) -> Slots:
-    """The places of the 10,000 that are not in `taken`."""
-    found: list[tuple[int, int]] = []
-    at = 0
-    for start, end in [*sorted(taken), (WHOLE_BP, WHOLE_BP)]:
-        if start > at:
-            found.append((at, start))
-        at = end
-    return tuple(found)
-
-
-def _joined(slots: list[tuple[int, int]]) -> Slots:
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(slots):
-        if found and found[-1][1] == start:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((start, end))
-    return tuple(found)

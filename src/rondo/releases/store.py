@@ -11,7 +11,7 @@ from rondo.catalog.schema import apps, models, releases, traffic
 from rondo.errors import NotFound
 from rondo.releases import manifest as manifests
 from rondo.releases.model import AppRow, ModelRow, Release, TrafficChange
-from rondo.releases.state import Arm, Shadow, Traffic
+from rondo.releases.state import Arm, Shadow, Traffic, Trial
 from rondo.settings.table import nearest
 
 
@@ -166,6 +166,7 @@ def insert_traffic(connection: Connection, change: TrafficChange) -> None:
             history=now.history,
             served=sorted(now.served),
             shadows=[msgspec.to_builtins(shadow) for shadow in now.shadows],
+            trial=None if now.trial is None else msgspec.to_builtins(now.trial),
         )
     )
 
@@ -193,6 +194,7 @@ def _change(row: Row[Any]) -> TrafficChange:
             history=tuple(row.history),
             served=frozenset(row.served),
             shadows=msgspec.convert(tuple(row.shadows), tuple[Shadow, ...]),
+            trial=msgspec.convert(row.trial, Trial | None),
         ),
     )
 

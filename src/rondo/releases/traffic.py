@@ -1,4 +1,4 @@
-"""The verbs that move traffic: promote, split, rollback.
+"""The verbs that move traffic: promote, split, rollback. Rollouts move it by `move`, in a transaction of their own.
 
 Each is one transaction: what holds now is read, the state machine decides, and the new state, its audit entry and the
 new revision are written together. A verb that would change nothing writes nothing and gives back what holds, so
@@ -19,7 +19,7 @@ from rondo import clock
 from rondo.catalog import revision
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
-from rondo.errors import NotFound
+from rondo.errors import GateClosed, NotFound
 from rondo.governance import audit
 from rondo.releases import state, store
 from rondo.releases.gate_passage import ExceptionAsked, Passage, pass_through
@@ -38,7 +38,7 @@ def promote(
     exception: ExceptionAsked | None = None,
 ) -> TrafficChange:
     """The release serves everyone. Raises NotFound, GateClosed; Forbidden for an exception of its own maker's."""
-    step = _Step(project, app, "promote", actor, reason, exception)
+    step = Move(project, app, "promote", actor, reason, exception)
     return _take(catalog, step, [release], lambda now: state.promote(now, release))
 
 
@@ -57,7 +57,7 @@ def split(
     Raises NotFound, InvalidRequest (`shares.<release>`), GateClosed, and Forbidden as `promote` does.
     """
     salt = secrets.token_hex(8)
-    step = _Step(project, app, "split", actor, reason, exception)
+    step = Move(project, app, "split", actor, reason, exception)
     return _take(catalog, step, percents, lambda now: state.split(now, percents, salt=salt))
 
 
@@ -68,7 +68,7 @@ def rollback(
 
     Raises NotFound, and Conflict where there is nothing to go back to.
     """
-    step = _Step(project, app, "rollback", actor, reason)
+    step = Move(project, app, "rollback", actor, reason)
     return _take(catalog, step, [] if to is None else [to], lambda now: state.rollback(now, to))
 
 
@@ -79,7 +79,7 @@ def shadow(
 
     Raises NotFound, InvalidRequest (`shares.<name>`).
     """
-    step = _Step(project, app, "shadow", actor, reason)
+    step = Move(project, app, "shadow", actor, reason)
     return _take(catalog, step, [], lambda now: state.shadow(now, percents))
 
 
@@ -87,13 +87,15 @@ def first(connection: Connection, release: Release, *, actor: str) -> TrafficCha
     """Let an app's first release serve at once; None where something serves already."""
     if store.current_traffic(connection, release.project, release.app) is not None:
         return None
-    step = _Step(release.project, release.app, "release", actor, "The first release.")
+    step = Move(release.project, release.app, "release", actor, "The first release.")
     serves = state.release(state.NOTHING, release.number)
     without = "the app's first release serves without evidence: nothing served before"
     return _write(connection, step, None, serves, without if release.terms.get("gate") else None)
 
 
-class _Step(Struct, frozen=True):
+class Move(Struct, frozen=True):
+    """Who moves the traffic of which app, how it is called, and why."""
+
     project: str
     app: str
     action: TrafficAction
@@ -102,35 +104,58 @@ class _Step(Struct, frozen=True):
     exception: ExceptionAsked | None = None
 
 
-def _take(catalog: Catalog, step: _Step, named: Collection[int], move: Callable[[Traffic], Traffic]) -> TrafficChange:
+def _take(catalog: Catalog, step: Move, named: Collection[int], make: Callable[[Traffic], Traffic]) -> TrafficChange:
     """Move the app's traffic, once the releases that were `named` are known to exist."""
     check_text(step.reason, param="reason", longest=2_000)
     with catalog.begin() as connection:
         store.get_app(connection, step.project, step.app)
         for number in named:
             store.get_release(connection, step.project, step.app, number)
-        before = store.current_traffic(connection, step.project, step.app)
-        after = move(before.traffic if before else state.NOTHING)
-        for shadowing in after.shadows:
+        moved = move(connection, step, make)
+    if moved.refusal is not None:
+        raise moved.refusal  # what was decided is kept
+    return moved.change
+
+
+class Moved(Struct, frozen=True):
+    """What holds now, or still, where the gate has refused."""
+
+    change: TrafficChange
+    refusal: GateClosed | None = None
+
+
+def move(connection: Connection, step: Move, make: Callable[[Traffic], Traffic], *, gate_actor: str = "") -> Moved:
+    """Move the app's traffic in this transaction; a refusal of the gate is for the caller to raise, once it is written.
+
+    `gate_actor` is who asks for an exception, where the step has one and is somebody else's.
+    """
+    before = store.current_traffic(connection, step.project, step.app)
+    after = make(before.traffic if before else state.NOTHING)
+    there = before.traffic.shadows if before else ()
+    for shadowing in after.shadows:
+        if shadowing not in there:  # a model that has left the project since must not keep anyone from going back
             _require(connection, step, shadowing)
-        if before is not None and after == before.traffic:
-            return before
-        passage = _at_the_gate(connection, step, before, after)
-        if passage.refusal is None:
-            return _write(connection, step, before, after, passage.told)
-    raise passage.refusal  # what was decided is kept
+    if before is not None and after == before.traffic:
+        return Moved(before)
+    passage = _at_the_gate(connection, step, before, after, gate_actor or step.actor)
+    if passage.refusal is None:
+        return Moved(_write(connection, step, before, after, passage.told))
+    assert before is not None  # an app's first release needs no evidence
+    return Moved(before, passage.refusal)
 
 
-def _at_the_gate(connection: Connection, step: _Step, before: TrafficChange | None, after: Traffic) -> Passage:
+def _at_the_gate(
+    connection: Connection, step: Move, before: TrafficChange | None, after: Traffic, actor: str
+) -> Passage:
     """Going back is always free, and so is what nobody sees."""
     if before is None or step.action not in ("promote", "split"):
         return Passage(told={})
     return pass_through(
-        connection, step.project, step.app, before.traffic, after, actor=step.actor, exception=step.exception
+        connection, step.project, step.app, before.traffic, after, actor=actor, exception=step.exception
     )
 
 
-def _require(connection: Connection, step: _Step, shadow: Shadow) -> None:
+def _require(connection: Connection, step: Move, shadow: Shadow) -> None:
     """Raises NotFound unless there is such a release, or model."""
     if shadow.release is not None:
         store.get_release(connection, step.project, step.app, shadow.release)
@@ -144,7 +169,7 @@ def _require(connection: Connection, step: _Step, shadow: Shadow) -> None:
 
 def _write(
     connection: Connection,
-    step: _Step,
+    step: Move,
     before: TrafficChange | None,
     after: Traffic,
     gate: Mapping[str, object] | str | None = None,
@@ -179,4 +204,6 @@ def _describe(traffic: Traffic) -> dict[str, object]:
     told: dict[str, object] = {"stable": traffic.stable, "split": shares}
     if traffic.shadows:
         told["shadow"] = {each.name: f"{state.percent_text(each.share_bp)} %" for each in traffic.shadows}
+    if traffic.trial is not None:
+        told["rollout"] = traffic.trial.rollout
     return told

@@ -116,12 +116,6 @@ def feedback(item: Item, answers: list[ReviewAnswer]) -> Iterator[tuple[Grant, b
             yield grant, msgspec.json.encode(body)
 
 
-def answers_of(catalog: Catalog, item: Item) -> list[ReviewAnswer]:
-    """What people have said of an item."""
-    with catalog.read() as connection:
-        return store.answers_of(connection, item.project, [item.id]).get(item.id, [])
-
-
 def unwritten(catalog: Catalog, project: str, limit: int = 200) -> list[tuple[Item, list[ReviewAnswer]]]:
     """Items whose scores are not known to be in the journal, with their answers."""
     with catalog.read() as connection:

@@ -55,6 +55,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     may_answer: bool
     may_adjudicate: bool
     may_dismiss: bool
+    may_reopen: bool
 
 
 def parse_filter(values: Mapping[str, str], reader: str) -> ItemFilter:
@@ -160,6 +161,7 @@ def show(catalog: Catalog, grant: Grant, item_id: str) -> Shown:
         may_answer=item.status == "open" and _has(grant, Role.DEVELOPER),
         may_adjudicate=item.status == "disputed" and not party and _has(grant, Role.APPROVER),
         may_dismiss=not item.has_ended and _has(grant, _dismisser(item)),
+        may_reopen=item.has_ended and _has(grant, Role.APPROVER),
     )
 
 

@@ -17,7 +17,7 @@ from rondo.catalog.engine import Catalog
 from rondo.errors import RondoError
 from rondo.governance.model import Grant
 from rondo.records import Score, ScoreKind
-from rondo.reviews import answering, importing, store
+from rondo.reviews import answering, importing, reopening, store
 from rondo.reviews.answering import Words
 from rondo.reviews.collect import Collected, collect
 from rondo.reviews.importing import Taken
@@ -49,6 +49,7 @@ class Reviews:
         self._judge = judge
         self._wake = wake
         self._looked_at: dict[str, int] = {}
+        self._writing = asyncio.Lock()
 
     async def answer(self, grant: Grant, item_id: str, words: Words) -> Item:
         """What the bearer of the key says of an item. Raises NotFound, InvalidRequest, Conflict."""
@@ -59,6 +60,19 @@ class Reviews:
         """Settle a dispute. Raises NotFound, InvalidRequest, Conflict."""
         item = await asyncio.to_thread(answering.adjudicate, self._catalog, grant.project, item_id, grant.name, words)
         return await self._ended(item)
+
+    async def reopen(self, grant: Grant, item_id: str, reason: str) -> Item:
+        """Have an item that has ended reviewed anew; its scores are withdrawn from the records.
+
+        Raises NotFound, InvalidRequest, Forbidden, Conflict, and Unavailable where the journal takes nothing.
+        """
+        async with self._writing:
+            item, answers = await asyncio.to_thread(reopening.begin, self._catalog, grant, item_id, reason=reason)
+            for by, body in reopening.withdrawals(item, answers):
+                await self._judge(by, body, kind="human")
+            item = await asyncio.to_thread(reopening.finish, self._catalog, grant, item_id, reason=reason)
+        self._wake()
+        return item
 
     async def take(self, grant: Grant, content: bytes, reviewers: Mapping[str, str]) -> Taken:
         """Annotations from Label Studio. Raises InvalidRequest."""
@@ -74,8 +88,9 @@ class Reviews:
 
     async def write(self, project: str) -> None:
         """Write the scores that are not known to be in the journal; what cannot be written waits for the next time."""
-        while waiting := await asyncio.to_thread(answering.unwritten, self._catalog, project):
-            await self._write(waiting)
+        async with self._writing:
+            while waiting := await asyncio.to_thread(answering.unwritten, self._catalog, project):
+                await self._write(waiting)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Fill the queues of all projects now and then. Outlives every error."""
@@ -107,7 +122,7 @@ class Reviews:
         if item.status != "done":
             return item
         try:
-            await self._write([(item, await asyncio.to_thread(answering.answers_of, self._catalog, item))])
+            await self.write(item.project)
         except RondoError as error:
             _log.warning("the scores of %s wait: %s", item.id, error)
         return item

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, func, insert, or_, select, update
 
-from rondo.catalog.schema import apps, projects, review_answers, review_items, review_rubrics
+from rondo.catalog.schema import apps, projects
+from rondo.catalog.schema_evals import review_answers, review_items, review_rubrics
 from rondo.catalog.text import canonical_json
 from rondo.evals.judges.model import Criterion
 from rondo.reviews.model import Item, ReviewAnswer, Status
@@ -176,6 +177,12 @@ def answers_of(connection: Connection, project: str, items: Iterable[str]) -> di
         for row in rows:
             found.setdefault(row.item, []).append(_answer(row))
     return found
+
+
+def delete_answers(connection: Connection, project: str, item_id: str) -> None:
+    """What everybody said of this item."""
+    here = review_answers.c.project == project, review_answers.c.item == item_id
+    connection.execute(delete(review_answers).where(*here))
 
 
 def replace_answer(connection: Connection, project: str, answer: ReviewAnswer) -> None:

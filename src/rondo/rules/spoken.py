@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 
-_LONGEST = 400
+LONGEST = 400
+"""Characters of a text that are looked at."""
+
 _SURE = 0.3
 
 
@@ -20,7 +22,7 @@ def is_installed() -> bool:
 
 def language_of(text: str) -> str | None:
     """An ISO 639 code (`en`, `de`, ...), or None."""
-    code = _identify()(text[:_LONGEST])
+    code = _identify()(text[:LONGEST])
     return None if code in ("und", "zxx") else code
 
 

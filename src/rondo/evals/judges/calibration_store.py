@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 from sqlalchemy import Connection, Row, insert, select
 
-from rondo.catalog.schema import judge_calibrations
+from rondo.catalog.schema_evals import judge_calibrations
 
 
 class Calibration(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from rondo import clock
 from rondo.catalog.engine import Catalog
-from rondo.errors import InvalidRequest, NotFound
+from rondo.errors import InvalidRequest, NotFound, RondoError
 from rondo.evals import store
 from rondo.evals.asking import Asking, Evaluate, ModelAsks, OutOfBudget
 from rondo.evals.judges import calibrate, correct
@@ -28,6 +28,7 @@ from rondo.governance.model import Grant
 from rondo.store.base import RecordStore
 
 AT_ONCE = 8
+KEEP_EVERY_S = 0.5
 TIMEOUT_S = 120.0
 MOST_USD = 100_000.0
 
@@ -119,6 +120,7 @@ class Calibrations:
             return await asyncio.to_thread(self.subjects.model, grant.project, name, subject)
 
         asks = ModelAsks(asking, lambda key: asyncio.to_thread(self._known, grant.project, key), model)
+        keeping = asyncio.create_task(self._keep_now_and_then(grant.project, asks))
         try:
             return await calibrate.verdicts(judge, labelled, asks, at_once=AT_ONCE)
         except OutOfBudget as error:
@@ -128,16 +130,33 @@ class Calibrations:
                 param="budget_usd",
             ) from None
         finally:
-            await asyncio.to_thread(self._keep, grant.project, dict(asks.to_keep))
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await self._keep(grant.project, asks)
 
     def _known(self, project: str, key: str) -> Answer | None:
         with self._catalog.read() as connection:
             return store.said(connection, project, key)
 
-    def _keep(self, project: str, said: dict[str, Answer]) -> None:
+    async def _keep_now_and_then(self, project: str, asks: ModelAsks) -> None:
+        """So that a server that dies has little to ask again."""
+        while True:
+            await asyncio.sleep(KEEP_EVERY_S)
+            try:
+                await self._keep(project, asks)
+            except RondoError:
+                continue  # it is tried again, and in the end whoever asked is told
+
+    async def _keep(self, project: str, asks: ModelAsks) -> None:
+        said = dict(asks.to_keep)
         if said:
-            with self._catalog.begin() as connection:
-                store.keep_said(connection, project, said)
+            await asyncio.to_thread(self._write, project, said)
+        for key in said:
+            asks.to_keep.pop(key, None)
+
+    def _write(self, project: str, said: dict[str, Answer]) -> None:
+        with self._catalog.begin() as connection:
+            store.keep_said(connection, project, said)
 
 
 def _as_run(grant: Grant, judge: Judge, subject: Subject, total: int, budget: float | None) -> Run:

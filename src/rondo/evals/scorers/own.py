@@ -27,7 +27,9 @@ class OwnOptions(Options):
 class PythonOptions(OwnOptions):
     file: str = Field(description="The file, relative to rondo.toml.")
     file_hash: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="SHA-256 of what it holds; `rondo` writes it, and nobody else."
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of it and of what it imports of the project; `rondo` writes it, and nobody else.",
     )
     function: str = Field("score", description="The function in it; it may be async.")
     metrics: list[str] = Field(
@@ -104,7 +106,7 @@ KINDS = (
         definition="A function in a Python file of the project, run by the command line in its own process. It takes"
         " any"
         " of `question`, `answer`, `expected` and `case`, and returns true or false, a number, or a table with `value`"
-        " and, if you like, `passed`, `reason` and `details`; None where there is nothing to score.",
+        " and, if you like, `passed`, `reason`, `details` and `cost_usd`; None where there is nothing to score.",
         source="Yours.",
         options=PythonOptions,
         make=_elsewhere,

@@ -21,7 +21,7 @@ from rondo.evals.statistics.intervals import (
     wilson,
 )
 from rondo.evals.statistics.resample import DRAWS, bootstrap_sums
-from rondo.evals.statistics.sample import Floats, Mean, Quantile, Ratio, Sample, Sums
+from rondo.evals.statistics.sample import Floats, Mean, Quantile, Ratio, Sample, Statistic, Sums
 from rondo.evals.statistics.sums import of_sums, residuals, studentised_draws, unit_sums, value_of
 
 
@@ -42,7 +42,12 @@ def estimate_all(samples: Sequence[Sample], *, draws: int = DRAWS, seed: int = 0
 
 def _is_drawn(sample: Sample, value: float | None) -> bool:
     statistic = sample.statistic
-    return value is not None and not isinstance(statistic, Quantile) and statistic.bounds is None
+    if value is None or isinstance(statistic, Quantile) or statistic.bounds is not None:
+        return False
+    if isinstance(statistic, Sums):
+        return True
+    sums = unit_sums(sample)
+    return residuals(sums[:, 0], sums[:, 1]).error > 0  # what is all alike needs no draws
 
 
 def _drawn_columns(sample: Sample) -> Floats:
@@ -57,6 +62,7 @@ def _estimate(sample: Sample, value: float | None, drawn: Floats | None) -> Esti
     method = "none: undefined" if sample.n else "none: no examples"
     if value is not None:
         (low, high), method = _interval(sample, value, drawn)
+        low = _within(sample.statistic, low)
         interval = (None if low is None else min(low, value), None if high is None else max(high, value))
         if sample.is_clustered:
             method += ", clustered"
@@ -72,6 +78,13 @@ def _estimate(sample: Sample, value: float | None, drawn: Floats | None) -> Esti
     )
 
 
+def _within(statistic: Statistic, low: float | None) -> float | None:
+    """An interval's lower end, but for what cannot be: to leave that out takes nothing from how often it covers."""
+    if low is None or not isinstance(statistic, Mean) or statistic.least is None:
+        return low
+    return max(low, statistic.least)
+
+
 def _interval(sample: Sample, value: float, drawn: Floats | None) -> tuple[Interval, str]:
     statistic = sample.statistic
     if isinstance(statistic, Quantile):
@@ -82,8 +95,10 @@ def _interval(sample: Sample, value: float, drawn: Floats | None) -> tuple[Inter
         if is_yes_or_no(sample) and not sample.is_clustered:
             return wilson(value, sample.n), "Wilson"
         return bounded(value, _variance(statistic, sums), units, statistic.bounds), "Wilson, effective n"
-    if units < 2 or drawn is None:
+    if units < 2:
         return (None, None), "none: one example" if sample.n == 1 else "none: one cluster"
+    if drawn is None:
+        return (value, value), "all equal"
     return _drawn_interval(statistic, value, sums, drawn)
 
 
@@ -91,8 +106,6 @@ def _drawn_interval(statistic: Mean | Ratio | Sums, value: float, sums: Floats, 
     if isinstance(statistic, Sums):
         return _accelerated(statistic, value, sums, drawn)
     error = residuals(sums[:, 0], sums[:, 1]).error
-    if error == 0:
-        return (value, value), "all equal"
     return studentised(value, error, studentised_draws(drawn), len(sums)), "studentised bootstrap"
 
 

@@ -36,9 +36,11 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of a value per example. `bounds` are the least and largest possible value, where there are such."""
+    """The mean of a value per example. `bounds` are the least and largest possible value, where there are such; `least`
+    is the least one alone, of times, costs and counts."""
 
     bounds: Bounds | None = None
+    least: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,12 +180,28 @@ def sample(
     matrix = _matrix(rows, statistic)
     places = np.array(example, np.int64)
     _check(matrix, places, keys, statistic)
-    named = None
-    if clusters is not None:
-        # An example's own id cannot be another one's cluster by accident: the prefix keeps the two kinds apart.
-        groups = [clusters.get(key) for key in keys]
-        named = tuple(f"=:{key}" if name is None else f"g:{name}" for key, name in zip(keys, groups, strict=True))
-    return Sample(statistic, tuple(keys), matrix, places, named, tuple(absent))
+    return Sample(statistic, tuple(keys), matrix, places, _named(keys, clusters), tuple(absent))
+
+
+def sample_of(
+    keys: tuple[str, ...],
+    example: Integers,
+    values: Floats,
+    statistic: Statistic = SHARE,
+    clusters: Mapping[str, str | None] | None = None,
+) -> Sample:
+    """As `sample`, for one number an answer: `values`, NaN where there was no score, each of the example whose place in
+    `keys` it names. An example without any value is none of the sample's. Raises InvalidRequest as `sample` does."""
+    known = ~np.isnan(values)
+    has = np.bincount(example[known], minlength=len(keys)) > 0
+    lacks = (np.bincount(example, minlength=len(keys)) > 0) & ~has
+    kept = keys if has.all() else tuple(keys[at] for at in np.flatnonzero(has))
+    example, values = (np.cumsum(has) - 1)[example[known]], values[known]
+    order = np.argsort(example, kind="stable")
+    matrix, places = values[order][:, None], example[order]
+    _check(matrix, places, kept, statistic)
+    absent = tuple(keys[at] for at in np.flatnonzero(lacks))
+    return Sample(statistic, kept, matrix, places, _named(kept, clusters), absent)
 
 
 def paired(target: Sample, baseline: Sample) -> tuple[Sample, Sample]:
@@ -217,6 +235,14 @@ def _in_order(one: Sample, keys: tuple[str, ...]) -> Sample:
     return replace(one, keys=keys, rows=one.rows[order], example=example[order], clusters=clusters)
 
 
+def _named(keys: Sequence[str], clusters: Mapping[str, str | None] | None) -> tuple[str, ...] | None:
+    if clusters is None:
+        return None
+    # An example's own id cannot be another one's cluster by accident: the prefix keeps the two kinds apart.
+    groups = [clusters.get(key) for key in keys]
+    return tuple(f"=:{key}" if name is None else f"g:{name}" for key, name in zip(keys, groups, strict=True))
+
+
 def _matrix(rows: list[Any], statistic: Statistic) -> Floats:
     """The rows as (answers, columns); raises where they are no numbers, or not equally long."""
     columns = {Mean: 1, Quantile: 1, Ratio: 2}.get(type(statistic))
@@ -235,7 +261,7 @@ def _matrix(rows: list[Any], statistic: Statistic) -> Floats:
     return matrix
 
 
-def _check(matrix: Floats, example: Integers, keys: list[str], statistic: Statistic) -> None:
+def _check(matrix: Floats, example: Integers, keys: Sequence[str], statistic: Statistic) -> None:
     finite = np.isfinite(matrix).all(axis=1)
     if not finite.all():
         at = int(np.argmin(finite))
