@@ -21,17 +21,38 @@ from rondo.evals.judges.calibrations import Calibrations
 from rondo.evals.runs import Runs
 from rondo.gateway.endpoint import Gateway
 from rondo.governance.model import Grant
+from rondo.improve.patterns import Patterns
 from rondo.limits.ledger import Ledger
 from rondo.limits.memory import MemoryLedger
 from rondo.limits.status import Alerts
+from rondo.monitoring.alerts.engine import Alarms
+from rondo.monitoring.drift.watching import Drift
+from rondo.monitoring.judging.judging import Judging
+from rondo.monitoring.resources import Resources
 from rondo.providers.base import ModelSpec
 from rondo.reviews.reviews import Reviews
+from rondo.rollout.controller import Rollouts
 from rondo.store.base import RecordStore
 from rondo.traces.drain import DrainView
+from rondo.traces.otlp.intake import Intake
+from rondo.traces.telling.telling import Telling
 
 T = TypeVar("T")
 
-__all__ = ["Admitted", "Connection", "ControlPlane"]
+__all__ = ["Admitted", "Connection", "ControlPlane", "Watching"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watching:
+    """What goes on by itself, and what the doors ask of it."""
+
+    alarms: Alarms
+    drift: Drift
+    judging: Judging
+    patterns: Patterns
+    rollouts: Rollouts
+    resources: Resources
+    telling: Telling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +69,8 @@ class ControlPlane:
     runs: Runs
     reviews: Reviews
     calibrations: Calibrations
+    watching: Watching
+    otlp: Intake
     knowledge_root: Path
     publish: Callable[[], Awaitable[None]]
     check_model: Callable[[ModelSpec], object]

@@ -33,6 +33,17 @@ def new_ids(at: int) -> tuple[str, str]:
     return f"{at // 1_000:012x}7{random[:3]}{_VARIANT[random[3]]}{random[4:19]}", random[20:]
 
 
+def answer_id(at: int, span_id: str) -> str:
+    """The id of an answer within a trace of the client's own, where other calls may be: a UUIDv7 of its own, made of
+    when it began (microseconds) and its span, by which it is found again."""
+    return f"{at // 1_000:012x}7000{_VARIANT[span_id[0]]}{span_id[1:]}"
+
+
+def parts_of(answer_id: str) -> tuple[int, str]:
+    """The millisecond (as microseconds) and the span that an `answer_id` was made of."""
+    return int(answer_id[:12], 16) * 1_000, answer_id[16:]
+
+
 def new_span_id() -> str:
     """16 hex digits, as OpenTelemetry has them."""
     return urandom(8).hex()

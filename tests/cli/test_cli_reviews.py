@@ -67,6 +67,9 @@ def test_add_answer_and_settle(ask: Run, door: Door) -> None:
         assert ask("reviews", "answer", "review_1", "-s", wrong).exit_code == 2, wrong
     door.answers["POST /api/reviews/review_1/dismiss"] = {"item": {**ITEM, "status": "dismissed"}}
     assert ask("reviews", "dismiss", "review_1", "--reason", "spam").stdout == "review_1 is dismissed\n"
+    door.answers["POST /api/reviews/review_1/reopen"] = {"item": ITEM}
+    assert ask("reviews", "reopen", "review_1", "--reason", "a slip").stdout == f"review_1 is {ITEM['status']}\n"
+    assert door.body == {"reason": "a slip"}
 
 
 def test_collect(ask: Run, door: Door) -> None:

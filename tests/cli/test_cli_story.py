@@ -190,3 +190,21 @@ def test_tail_goes_on_from_where_it_was_until_it_is_told_to_stop(ask: Run, door:
     assert [line.split("number ")[1][0] for line in result.stdout.splitlines()] == ["1", "2", "3"]
     assert [dict(request.url.params).get("after") for request in door.requests] == [None, "5", "5", "9"]
     assert all(dict(request.url.params)["app"] == "bot" for request in door.requests)
+
+
+def test_why_shows_the_tree_of_a_trace_with_spans_from_outside(ask: Run, door: Door) -> None:
+    row = {"source": "span", "kind": "tool", "name": "look\x1b[31m", "depth": 0, "offset_ms": 0.0, "duration_ms": 3.0}
+    rows = [{**row, "depth": n and 1, "tokens": None, "failed": n == 1, "error": None} for n in range(45)]
+    about = {"trace_id": TRACE, "duration_ms": 9.0, "spans": 45, "calls": 1, "tokens": 7, "cost_usd": None}
+    door.answers[f"GET /api/traces/{TRACE}"] = {**about, "from_outside": True, "rows": rows}
+    alone = ask("why", TRACE)
+    assert alone.exit_code == 0, alone.output
+    assert "45 spans, 1 call of models, 7 tokens" in alone.output
+    assert "> tool look" in alone.output
+    assert "\x1b[31m" not in alone.output
+    assert "… 5 more spans" in alone.output
+    assert "more span" not in ask("why", TRACE, "--full").output
+
+
+def test_why_of_a_trace_that_is_not_there(ask: Run, door: Door) -> None:
+    assert "There is no trace" in ask("why", TRACE).output

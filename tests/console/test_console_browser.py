@@ -13,9 +13,13 @@ import pytest
 from msgspec import structs
 
 from console.console_batches import batch_of, changed, request, under_way
+from evaluating_house import Evaluating, evaluating
 from live_server import Live
 from rondo import clock
 from rondo.server.listener import HttpServer
+from scripted_upstream import Talk
+
+__all__ = ["evaluating"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -254,3 +258,41 @@ async def test_answers_are_reviewed_by_keys(live: Live, page: Any) -> None:
     assert said["scores"] == {"accuracy": 3, "clarity": 5, "professionalism": None, "helpfulness": 4}
     assert said["expected"] == "n, 1 and x are text here"
     assert (await live.get(f"/api/reviews/{items[1]}"))["answered"] == 0
+
+
+async def test_a_run_is_started_and_watched(evaluating: Evaluating, page: Any) -> None:
+    evaluating.numbers(40)
+    first = await evaluating.run(targets=["model:good"], suite={"max_concurrency": 2})
+    answers, go_on = evaluating.upstream.plays["good"], asyncio.Event()
+
+    async def held(talk: Talk) -> None:
+        await go_on.wait()
+        await answers(talk)
+
+    evaluating.upstream.plays["good"] = held
+    async with on_a_port(evaluating.live) as url:
+        await page.goto(url)
+        await page.get_by_label("Key").fill(evaluating.live.admin)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.goto(f"{url}/runs")
+        await page.get_by_role("link", name="Start a run").click()
+        await page.get_by_role("heading", name="Start a run").wait_for()
+        assert await page.get_by_label("What serves now").is_checked()
+        await page.get_by_label("What serves now").uncheck()
+        await page.get_by_label("The model good alone").check()
+        await page.get_by_label("Compared with").select_option("")
+        await page.get_by_label("Budget, in dollars").fill("3")
+        await page.get_by_label("Ask anew").check()
+        await page.get_by_role("button", name="Start", exact=True).click()
+        await page.get_by_role("button", name="Pause").click()
+        await page.get_by_text("paused by").wait_for()
+        await page.get_by_role("button", name="Resume").wait_for()
+        go_on.set()
+        await page.get_by_role("button", name="Resume").click()
+        await page.get_by_text("of $3.00").wait_for()
+        await page.get_by_role("progressbar").wait_for()
+        await page.get_by_text("finished").wait_for()
+        assert "40 of 40" in await page.locator(".strip").inner_text()
+        run_id = page.url.rpartition("/")[2].partition("?")[0]
+    run = await evaluating.until_still(run_id)
+    assert (run["id"] != first["id"], run["status"], run["budget_usd"]) == (True, "finished", 3.0)

@@ -178,6 +178,19 @@ async def test_dismissing_asks_for_a_reason(live: Live, visitors: Visitors) -> N
     assert (await live.get("/api/audit"))["entries"][0]["action"] == "review.dismiss"
 
 
+async def test_reopening_asks_for_a_reason(live: Live, visitors: Visitors) -> None:
+    waiting = await item(live)
+    cleo = await person(live, visitors, "cleo", "approver")
+    assert "/reopen" not in await cleo.get(f"/reviews/{waiting}")
+    await cleo.post(f"/reviews/{waiting}/dismiss", reason="spam")
+    assert "/reopen" in await cleo.get(f"/reviews/{waiting}")
+    refused = await cleo.post(f"/reviews/{waiting}/reopen", reason=" ")
+    assert (refused.status_code, "reason is empty" in refused.text) == (400, True)
+    sent = await cleo.post(f"/reviews/{waiting}/reopen", reason="it is none")
+    assert sent.headers["location"] == f"/reviews/{waiting}?did=reopened"
+    assert "It is in the queue again." in await cleo.get(f"/reviews/{waiting}?did=reopened")
+
+
 async def test_a_viewer_reads_only(live: Live, visitors: Visitors) -> None:
     waiting = await item(live)
     viewer = await visitors("viewer")
@@ -185,7 +198,7 @@ async def test_a_viewer_reads_only(live: Live, visitors: Visitors) -> None:
     assert "Rubric" in page
     assert "data-review" not in page
     assert "/dismiss" not in page
-    for path in ("answer", "adjudicate", "dismiss"):
+    for path in ("answer", "adjudicate", "dismiss", "reopen"):
         assert (await viewer.post(f"/reviews/{waiting}/{path}", **GOOD)).status_code == 403
     assert (await viewer.post("/reviews/collect")).status_code == 403
     assert (await viewer.post("/reviews", trace_id="0" * 32)).status_code == 403

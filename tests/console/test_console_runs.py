@@ -34,6 +34,78 @@ async def test_where_there_is_none_it_says_how_to_make_one(visitor: Visitor) -> 
     assert "rondo eval" in page
 
 
+async def test_a_run_is_started_from_a_suite_that_ran_before(evaluating: Evaluating, visitor: Visitor) -> None:
+    assert "No suite is known yet" in await visitor.get("/runs/new")
+    evaluating.numbers(3)
+    first = await evaluating.run(targets=["model:good"], goals=[{"metric": "contains", "at_least": 0.5}])
+    assert 'href="/runs/new"' in await visitor.get("/runs")
+    suite = f"{first['app']}/{first['name']}"
+    page = await visitor.get("/runs/new")
+    for words in (f'value="{suite}" selected', "target.production", "target.1", "target.model:good"):
+        assert words in page, words
+    fields = {"suite": suite, "target.model:good": "on", "against": "", "budget_usd": "2.5", "max_concurrency": "7"}
+    sent = await visitor.post("/runs", **fields)
+    assert sent.status_code == 303, sent.text
+    run_id = sent.headers["location"].removeprefix("/runs/")
+    run = await evaluating.until_still(run_id)
+    assert (run["status"], run["suite_hash"], run["dataset_hash"]) == (
+        "finished",
+        first["suite_hash"],
+        first["dataset_hash"],
+    )
+    assert (run["budget_usd"], run["max_concurrency"], run["baseline"]) == (2.5, 7, None)
+    assert run["suite"]["goals"] == first["suite"]["goals"]
+    assert (await evaluating.live.get("/api/audit"))["entries"][0]["action"] == "run.create"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("suite", "bot/none", "has run no suite"),
+        ("target.model:good", None, "Name 1 to"),
+        ("more", "no-such-thing", "no-such-thing"),
+        ("against", "999", "999"),
+        ("budget_usd", "-1", "more than 0 dollars"),
+        ("budget_usd", "much", "more than 0 dollars"),
+        ("budget_usd", "nan", "more than 0 dollars"),
+        ("max_concurrency", "many", "whole number"),
+        ("max_concurrency", "0", "max_concurrency"),
+        ("more", HOSTILE, "evil"),
+    ],
+)
+async def test_what_is_wrong_with_a_new_run_is_said_beside_the_form(
+    evaluating: Evaluating, visitor: Visitor, field: str, value: str | None, words: str
+) -> None:
+    evaluating.numbers(1)
+    first = await evaluating.run(targets=["model:good"])
+    fields = {"suite": f"{first['app']}/{first['name']}", "target.model:good": "on", "against": ""}
+    given = {name: text for name, text in {**fields, field: value}.items() if text is not None}
+    refused = await visitor.post("/runs", **given)
+    assert refused.status_code in (400, 404), refused.text
+    assert words in refused.text
+    assert 'id="start"' in refused.text
+    assert "<b>evil" not in refused.text
+
+
+async def test_a_run_whose_budget_is_spent_goes_on_with_another(evaluating: Evaluating, visitor: Visitor) -> None:
+    evaluating.numbers(4)
+    run = await evaluating.run(targets=["model:good"], suite={"budget_usd": 0.000_001})
+    assert run["status"] == "paused"
+    page = await visitor.get(f"/runs/{run['id']}")
+    assert 'name="budget_usd"' in page
+    assert (await visitor.post(f"/runs/{run['id']}/resume", budget_usd="lots")).status_code == 400
+    assert (await visitor.post(f"/runs/{run['id']}/resume", budget_usd="5")).status_code == 303
+    assert (await evaluating.until_still(run["id"]))["status"] == "finished"
+
+
+async def test_a_viewer_starts_nothing(evaluating: Evaluating, visitor: Visitor) -> None:
+    _, secret = await evaluating.live.key("viewer", role="viewer")
+    assert (await visitor.post("/login", key=secret)).status_code == 303
+    await visitor.get("/runs/new", 403)
+    assert (await visitor.post("/runs", suite="bot/facts")).status_code == 403
+    assert 'href="/runs/new"' not in await visitor.get("/runs")
+
+
 async def test_a_run_shows_metrics_slices_and_both_answers(evaluating: Evaluating, visitor: Visitor) -> None:
     evaluating.upstream.plays["poor"] = answering(lambda question: HOSTILE)
     evaluating.dataset(*(example(number, tags={"topic": HOSTILE}, must_pass=number == 0) for number in range(30)))

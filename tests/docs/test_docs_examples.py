@@ -13,6 +13,7 @@ import click
 import pytest
 
 import rondo
+from rondo.cli.default_command import DefaultCommand
 from rondo.cli.main import COMMANDS, main
 from rondo.prompts.source import parse_prompt
 from rondo.settings.evaluating import SuiteSettings
@@ -110,6 +111,8 @@ def test_commands_exist(line: str) -> None:
     if isinstance(command, click.Group) and command is not main and words and _WORD.fullmatch(words[0]):
         assert words[0] in command.commands, f"{command.name} has no subcommand {words[0]!r}"
         command = command.commands[words.pop(0)]
+    elif isinstance(command, DefaultCommand):
+        command = command.commands[command.default]
     known = {name for each in command.params for name in (*each.opts, *each.secondary_opts)} | {"--help", "-h"}
     for word in words:
         if word.startswith("-"):

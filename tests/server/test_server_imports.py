@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-_HEAVY = {"numpy", "py3langid", "rapidfuzz", "pyarrow", "sacrebleu", "dbos", "scipy"}
+_HEAVY = {"numpy", "py3langid", "rapidfuzz", "pyarrow", "sacrebleu", "dbos", "scipy", "google", "grpc"}
 _PROGRAM = """
 import asyncio, sys
 from pathlib import Path

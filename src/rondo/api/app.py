@@ -11,11 +11,15 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from rondo.api import (
+    alerts,
     apps,
     batches,
     calls,
+    costs,
+    dashboards,
     datasets,
     drafts,
+    drift,
     feedback,
     files,
     gate,
@@ -25,14 +29,18 @@ from rondo.api import (
     limits,
     models,
     openapi,
+    otlp,
+    patterns,
     probes,
     prompts,
     redteam,
     releases,
     reviews,
+    rollouts,
     route,
     runs,
     status,
+    traces,
 )
 from rondo.api.door import Asked, Door
 from rondo.control import ControlPlane
@@ -46,6 +54,8 @@ _log = logging.getLogger("rondo.api")
 DOORS: list[Door] = [
     *status.DOORS,
     *apps.DOORS,
+    *alerts.DOORS,
+    *rollouts.DOORS,
     *releases.DOORS,
     *gate.DOORS,
     *drafts.DOORS,
@@ -56,6 +66,11 @@ DOORS: list[Door] = [
     *route.DOORS,
     *knowledge.DOORS,
     *calls.DOORS,
+    *dashboards.DOORS,
+    *costs.DOORS,
+    *drift.DOORS,
+    *patterns.DOORS,
+    *traces.DOORS,
     *datasets.DOORS,
     *feedback.DOORS,
     *reviews.DOORS,
@@ -64,6 +79,7 @@ DOORS: list[Door] = [
     *limits.DOORS,
     *files.DOORS,
     *batches.DOORS,
+    *otlp.DOORS,
     *openapi.DOORS,
 ]
 
@@ -81,16 +97,19 @@ def _route(control: ControlPlane, door: Door) -> Route:
             require(grant, door.role)
             result = await door.handler(Asked(control, grant, request))
         except RondoError as error:
-            return Response(error_body(error), status_of(error), media_type="application/json")
+            return (door.refuse or _refuse)(request, error)
         except Exception:
             _log.exception("unexpected error on %s", request.url.path)
-            fault = unexpected()
-            return Response(error_body(fault), 500, media_type="application/json")
+            return (door.refuse or _refuse)(request, unexpected())
         if isinstance(result, Response):
             return result
         return Response(msgspec.json.encode(result), media_type="application/json")
 
     return _JsonRoute(door.path, endpoint, methods=[door.method])
+
+
+def _refuse(request: Request, error: RondoError) -> Response:
+    return Response(error_body(error), status_of(error), media_type="application/json")
 
 
 class _JsonRoute(Route):

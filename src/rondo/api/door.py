@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
 from rondo.control import Admitted
-from rondo.errors import InvalidRequest, TooLarge
+from rondo.errors import InvalidRequest, RondoError, TooLarge
 from rondo.gateway.reading import UNREADABLE
 from rondo.governance.model import Role
 
@@ -54,15 +56,20 @@ class Asked(Admitted):
 
 
 Handler = Callable[[Asked], Awaitable[Any]]
+Refusal = Callable[[Request, RondoError], Response]
 
 
 class Door(NamedTuple):
-    """`role` None: any valid key. A handler returns what is sent as JSON, or a Response."""
+    """`role` None: any valid key. A handler returns what is sent as JSON, or a Response.
+
+    `refuse` answers errors where the door has a wire of its own.
+    """
 
     method: str
     path: str
     role: Role | None
     handler: Handler
+    refuse: Refusal | None = None
 
 
 def whole_number(text: str, name: str) -> int:

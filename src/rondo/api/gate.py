@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+from msgspec import Struct
+
 from rondo.api.door import Asked, Door
 from rondo.api.releases import bundle_body
+from rondo.control import Connection
+from rondo.evals import must_pass as evals_must_pass
+from rondo.evals.must_pass import MustPass
 from rondo.governance.model import Role
-from rondo.releases import bundle, gate_draft, gate_view
+from rondo.releases import bundle, gate_draft, gate_view, store
 from rondo.releases.gate_view import GateView
+
+
+class MustPassSuites(Struct, frozen=True):
+    """What a whole run of the suite `must-pass` takes."""
+
+    suites: list[MustPass]
 
 
 async def of_release(asked: Asked) -> GateView:
@@ -40,8 +51,20 @@ async def of_bundle(asked: Asked) -> GateView:
     )
 
 
+async def must_pass(asked: Asked) -> MustPassSuites:
+    """The failures of an app that became must-pass examples, as suites: one for each dataset that has some."""
+    app = asked.path("app")
+
+    def read(connection: Connection) -> MustPassSuites:
+        store.get_app(connection, asked.project, app)
+        return MustPassSuites(suites=evals_must_pass.of_app(connection, asked.project, app))
+
+    return await asked.control.read(read)
+
+
 DOORS = [
     Door("GET", "/api/apps/{app}/releases/{number}/gate", Role.VIEWER, of_release),
     Door("GET", "/api/apps/{app}/gate/{hash}", Role.VIEWER, of_hash),
+    Door("GET", "/api/apps/{app}/must-pass", Role.VIEWER, must_pass),
     Door("POST", "/api/gate", Role.DEVELOPER, of_bundle),
 ]

@@ -15,6 +15,7 @@ from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
 from rondo.governance.model import Role
 from rondo.limits.status import status
+from rondo.monitoring.dashboards.reached import app_goals
 from rondo.monitoring.health import is_ready
 
 
@@ -31,18 +32,27 @@ def routes(control: ControlPlane) -> list[Route]:
         return PlainTextResponse("ok\n") if ready else PlainTextResponse("not ready\n", 503)
 
     async def metrics(request: Request) -> Response:
-        from rondo.monitoring.prometheus import CONTENT_TYPE, exposition  # many a server is never asked
+        from rondo.monitoring.prometheus import exposition  # many a server is never asked
 
         try:
             grant = authenticate(control.gateway.plan, request.scope["headers"])
             require(grant, Role.VIEWER)
             limits = await status(control.ledger, control.gateway.plan.limits, grant.project, control.alerts)
             deployments = control.gateway.tries.standing()
-            text = await asyncio.to_thread(
-                exposition, control.records, control.drain, grant.project, limits, deployments
+            goals = await control.read(lambda connection: app_goals(connection, grant.project))
+            accept = request.headers.get("accept", "")
+            told = await asyncio.to_thread(
+                exposition,
+                control.records,
+                control.drain,
+                grant.project,
+                limits,
+                deployments,
+                goals=goals,
+                accept=accept,
             )
         except RondoError as error:
             return Response(error_body(error), status_of(error), media_type="application/json")
-        return Response(text, media_type=CONTENT_TYPE)
+        return Response(told.text, media_type=told.content_type)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

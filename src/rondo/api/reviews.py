@@ -56,6 +56,10 @@ class Dismissal(Struct, forbid_unknown_fields=True):
     reason: str
 
 
+class Reopening(Struct, forbid_unknown_fields=True):
+    reason: str
+
+
 class Look(Struct, forbid_unknown_fields=True):
     """`since` is a time, `24h` (ago) or ISO 8601; a week ago by default, and at most."""
 
@@ -118,6 +122,12 @@ async def dismiss(asked: Asked) -> dict[str, Any]:
         queue.dismiss, asked.control.catalog, asked.grant, asked.path("id"), reason=wanted.reason
     )
     return {"item": item}
+
+
+async def reopen(asked: Asked) -> dict[str, Any]:
+    """Have an item that is done or dismissed reviewed anew. What was said of it stays in the audit trail."""
+    wanted = await asked.body(Reopening)
+    return {"item": await asked.control.reviews.reopen(asked.grant, asked.path("id"), wanted.reason)}
 
 
 async def show_agreement(asked: Asked) -> ReviewersAgreement:
@@ -203,4 +213,5 @@ DOORS = [
     Door("POST", "/api/reviews/{id}/answer", Role.DEVELOPER, answer),
     Door("POST", "/api/reviews/{id}/adjudicate", Role.APPROVER, adjudicate),
     Door("POST", "/api/reviews/{id}/dismiss", Role.DEVELOPER, dismiss),
+    Door("POST", "/api/reviews/{id}/reopen", Role.APPROVER, reopen),
 ]

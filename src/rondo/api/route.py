@@ -83,8 +83,8 @@ def _served(asked: Asked) -> ServedApp:
 
 def _release(app: ServedApp, wanted: Explained) -> ServedRelease:
     if wanted.release is None:
-        unit = wanted.user or wanted.session
-        return app.stable if unit is None else release_for(app, unit)
+        known = wanted.user or wanted.session
+        return release_for(app, wanted.user, wanted.session, "") if known else app.stable
     served = [app.stable, *(release for release, _ in app.arms)]
     found = next((release for release in served if release.number == wanted.release), None)
     if found is None:

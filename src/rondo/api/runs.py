@@ -6,10 +6,10 @@ A suite comes with the request, as a table `suites/NAME.toml` has it; what it is
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from rondo.api.door import Asked, Door
@@ -20,38 +20,17 @@ from rondo.evals.evidence import Report
 from rondo.evals.filtering import Wanted, matching, next_place, parse_place
 from rondo.evals.matrix import Matrix
 from rondo.evals.model import Run, Scored
-from rondo.evals.runs import Order, Runs, ShownRun, shown
+from rondo.evals.ordering import NewRun, order_of
+from rondo.evals.runs import Runs, ShownRun, shown
 from rondo.evals.selection import Selection
 from rondo.evals.store import Place
 from rondo.evals.written import as_markdown, read
 from rondo.governance.model import Role
-from rondo.settings.project import goal_settings, suite_settings
 
 MOST_BYTES = 32_000_000
 """Of scores in one request."""
 
 _LONGEST_WAIT_S = 10
-
-
-class NewRun(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`suite` is the suite's table. `against` is what is compared with, `null` for nothing.
-
-    `goals`, `guarded_slices` and `least_slice` are those of `rondo.toml`. `fresh` asks anew what has been answered.
-    `selection` says what counts when one of the targets is to be chosen.
-    """
-
-    app: str
-    name: str
-    suite: dict[str, Any]
-    targets: list[str] = field(default_factory=lambda: ["production"])
-    dataset: str | None = None
-    dataset_hash: str | None = None
-    against: str | None = None
-    goals: list[dict[str, Any]] = []
-    guarded_slices: list[str] = []
-    least_slice: int | None = None
-    fresh: bool = False
-    selection: Selection | None = None
 
 
 class Resumption(Struct, forbid_unknown_fields=True):
@@ -71,30 +50,16 @@ class OwnScore(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class OwnScores(Struct, forbid_unknown_fields=True):
-    """Scores of several results; with the `last` of them the run is finished."""
+    """Scores of several results, and the version of each scorer; with the `last` of them the run is finished."""
 
     scores: list[OwnScore] = []
+    versions: dict[str, Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]] = {}
     last: bool = False
 
 
 async def create(asked: Asked) -> ShownRun:
     """Begin an evaluation run of a suite on one or several targets."""
-    wanted = await asked.body(NewRun)
-    suite = suite_settings(wanted.suite, file=f"suites/{wanted.name[:64]}.toml")
-    order = Order(
-        app=wanted.app,
-        name=wanted.name,
-        suite=suite,
-        targets=wanted.targets,
-        dataset=wanted.dataset or suite.dataset,
-        dataset_hash=wanted.dataset_hash,
-        against=wanted.against,
-        goals=[goal.model_dump(mode="json") for goal in goal_settings(wanted.goals)],
-        guarded_slices=wanted.guarded_slices,
-        least_slice=wanted.least_slice,
-        fresh=wanted.fresh,
-        selection=wanted.selection,
-    )
+    order = order_of(await asked.body(NewRun))
     runs = _runs(asked)
     return _shown(runs, await runs.create(asked.grant, order))
 
@@ -204,7 +169,9 @@ async def add_scores(asked: Asked) -> ShownRun:
         raise InvalidRequest(f"The scores cannot be read: {error}.", param="scores") from None
     scores = {Place(each.target, each.example, each.repeat): each.scores for each in sent.scores}
     runs = _runs(asked)
-    return _shown(runs, await runs.add_scores(asked.grant, asked.path("id"), scores, last=sent.last))
+    return _shown(
+        runs, await runs.add_scores(asked.grant, asked.path("id"), scores, versions=sent.versions, last=sent.last)
+    )
 
 
 def _runs(asked: Asked) -> Runs:
@@ -212,7 +179,7 @@ def _runs(asked: Asked) -> Runs:
 
 
 def _shown(runs: Runs, run: Run) -> ShownRun:
-    return shown(run, runs.progress(run))
+    return shown(run, runs)
 
 
 DOORS = [

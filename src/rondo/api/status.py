@@ -8,8 +8,10 @@ from typing import Any
 from rondo import clock
 from rondo.api.door import Asked, Door
 from rondo.governance.model import Role
-from rondo.monitoring.health import checks, gates
+from rondo.monitoring.alerts import view as alerts
+from rondo.monitoring.health import checks, gates, judged, rollouts, told
 from rondo.monitoring.overview import overview, serving
+from rondo.rollout.report import going
 from rondo.traces.filter import parse_time
 
 
@@ -21,7 +23,19 @@ async def status(asked: Asked) -> dict[str, Any]:
     apps = await control.read(lambda connection: serving(connection, project))
     view = await asyncio.to_thread(overview, control.records, project, apps, since=since, until=until)
     drain = await asyncio.to_thread(control.drain.status)
-    return {"project": project, "overview": view, "drain": drain, "revision": control.gateway.plan.revision}
+    latest = control.watching.rollouts.latest
+    under_way = await control.read(lambda connection: going(connection, project, latest))
+    fire = await control.read(lambda connection: alerts.firing(connection, project, until))
+    return {
+        "project": project,
+        "alerts": [alerts.one_line(each) for each in fire],
+        "overview": view,
+        "rollouts": under_way,
+        "live": control.watching.judging.status(project),
+        "telemetry": await asyncio.to_thread(control.watching.telling.status, project),
+        "drain": drain,
+        "revision": control.gateway.plan.revision,
+    }
 
 
 async def doctor(asked: Asked) -> dict[str, Any]:
@@ -29,6 +43,11 @@ async def doctor(asked: Asked) -> dict[str, Any]:
     control = asked.control
     found = await asyncio.to_thread(checks, control.drain, control.gateway, asked.project, control.ledger.state())
     found += await control.read(lambda connection: gates(connection, asked.project))
+    found += rollouts(control.watching.rollouts.faults(asked.project))
+    found += told(await asyncio.to_thread(control.watching.telling.status, asked.project))
+    found += judged(control.watching.judging.status(asked.project))
+    faults, now = control.watching.alarms.faults(asked.project), clock.now_us()
+    found += await control.read(lambda connection: alerts.checks(connection, asked.project, faults, now))
     return {"ok": all(check.ok for check in found), "checks": found}
 
 

@@ -33,7 +33,10 @@ _FILTERS: list[tuple[str, dict[str, Any]]] = [
     ("status", {"help": "Only `ok` or `error`, or one HTTP status."}),
     (
         "arm",
-        {"type": click.Choice(["live", "shadow"]), "help": "Only clients' calls, or only copies for a shadow."},
+        {
+            "type": click.Choice(["live", "shadow", "traced", "eval"]),
+            "help": "Only clients' calls, copies for a shadow, calls told of by OpenTelemetry, or evaluations'.",
+        },
     ),
     (
         "cache",
@@ -213,7 +216,11 @@ def _status(call: output.Row) -> str:
         outcome = "handed over" if call.get("handed_over") else "ok"
     else:
         outcome = f"{call['status']} {call.get('error_code') or ''}".strip()
-    marks = (("copy", call.get("arm") == "shadow"), ("cached", call.get("cache")))
+    marks = (
+        ("copy", call.get("arm") == "shadow"),
+        ("traced", call.get("arm") == "traced"),
+        ("cached", call.get("cache")),
+    )
     return ", ".join([outcome, *(mark for mark, holds in marks if holds)])
 
 

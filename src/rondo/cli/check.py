@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import click
 
 from rondo.cli import output
+from rondo.cli.folder_option import project_folder
 from rondo.errors import InvalidRequest, RondoError, SettingsError
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
@@ -32,12 +33,7 @@ class Finding(NamedTuple):
 
 
 @click.command("check")
-@click.option(
-    "--project",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="The project folder; this one by default.",
-)
+@project_folder
 @click.option("--json", "wants_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def command(ctx: click.Context, project: Path, wants_json: bool) -> None:
@@ -80,6 +76,7 @@ def findings_in(project: Path) -> Iterator[Finding]:
     for name, model in settings.models.items():
         yield _model(name, model, on_route=name in settings.app.route)
     yield from _params(settings)
+    yield from _live(settings)
     yield from _files(project, settings)
     for name in settings.knowledge:
         if name != settings.app.knowledge:
@@ -97,6 +94,20 @@ def _params(settings: ProjectSettings) -> Iterator[Finding]:
             check_json(values, key)
         except SettingsError as error:
             yield Finding("wrong", key, str(error))
+
+
+def _live(settings: ProjectSettings) -> Iterator[Finding]:
+    """Scorers that could score no call."""
+    if settings.live is None:
+        return
+    from rondo.evals import alone
+
+    try:
+        alone.check(settings)
+    except SettingsError as error:
+        yield Finding("wrong", error.param or "live", str(error))
+    else:
+        yield Finding("ok", "live", _number(settings.live.scorers, "scorer"))
 
 
 def _files(project: Path, settings: ProjectSettings) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from rondo.cli.connect import connected_anywhere
 from rondo.cli.eval import confirm
 from rondo.cli.eval_follow import follow
 from rondo.cli.eval_targets import chosen_suite, dataset_of, drafts_of
+from rondo.cli.folder_option import project_folder
 from rondo.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:  # imported where they are used: commands start fast
@@ -25,12 +26,7 @@ _AND_THEN = "+"
 
 @click.command("compare")
 @click.argument("suite", required=False)
-@click.option(
-    "--project",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="The project folder; this one by default.",
-)
+@project_folder
 @click.option(
     "--models",
     metavar="A,B+C",
@@ -142,7 +138,7 @@ async def _begun(
     from rondo.releases.bundle import to_zip
 
     targets = await drafts_of(api, to_zip(bundle), pairs)
-    dataset, hash_ = await dataset_of(api, project, chosen)
+    dataset, hash_ = await dataset_of(api, project, chosen, name)
     body = {
         "app": settings.app.name,
         "name": f"compare-{name}"[:64],

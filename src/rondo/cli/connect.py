@@ -136,12 +136,12 @@ async def _server_of(data: Path, stack: AsyncExitStack) -> Any:
     Raises Unavailable where they do not.
     """
     # By name, because imports point down: this door is the only one that can open the house from outside.
-    open_server: Callable[[Path, Path | None], AbstractAsyncContextManager[Any]]
+    open_server: Callable[..., AbstractAsyncContextManager[Any]]
     for _ in range(round(_WAIT_S / _LOOK_EVERY_S)):
         if not _is_locked(data / "lock"):
             open_server = import_module("rondo.server.app").open_server
             try:
-                return await stack.enter_async_context(open_server(data, None))
+                return await stack.enter_async_context(open_server(data, resumes=False))
             except Conflict:
                 continue  # another was quicker
         address = _announced(data / "server.json")

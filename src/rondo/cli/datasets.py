@@ -272,9 +272,9 @@ def _print_added(added: dict[str, Any]) -> None:
     broke = example.get("provenance", {}).get("broke")
     click.echo(f"{label}  {example['id']}" + (f"  broken by {output.one_line(broke)}" if broke else ""))
     name = output.one_line(version["dataset"])
-    click.echo(
-        f'Suites with dataset = "{name}" ask it from now on; a suite that names a file asks what is in the file:'
-    )
+    if broke:
+        click.echo("Every release has to pass it from now on, before its gate opens: rondo eval must-pass")
+    click.echo(f'Suites with dataset = "{name}" ask it too; a suite that names a file asks what is in the file:')
     click.echo(f"  rondo datasets export {name} --force -o FILE")
 
 

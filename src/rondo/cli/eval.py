@@ -16,11 +16,12 @@ from rondo.cli import eval_report, output
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected_anywhere
 from rondo.cli.eval_follow import follow
-from rondo.cli.eval_targets import Varied, chosen_suite, dataset_of, drafted
+from rondo.cli.eval_targets import Varied, chosen_suite, dataset_of, drafted, failures_of, with_options
 from rondo.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:  # imported where they are used: commands start fast
     from rondo.settings.evaluating import SuiteSettings
+    from rondo.settings.tables import ProjectSettings
 
 _ASK_FROM = 1_000
 """Results of a run from which a person is asked first, where no budget says how far it may go."""
@@ -65,7 +66,8 @@ _ASK_FROM = 1_000
 async def command(
     api: Api, suites: tuple[str, ...], project: Path, resume: str | None, no_fail: bool, **options: Any
 ) -> None:
-    """Run the suites of the project folder (all of suites/*.toml) and report each metric with its interval.
+    """Run the suites of the project folder and report each metric with its interval: all of suites/*.toml by default,
+    and `must-pass`, which asks the failures of the app that became must-pass examples (`rondo datasets add`).
 
     By default the working tree is frozen into a draft and compared with production. What has been answered before is
     not asked, or paid for, again. The exit code is 0 when no goal is missed, nothing guarded is worse, all must-pass
@@ -84,44 +86,23 @@ async def command(
 async def _started(api: Api, project: Path, suites: Sequence[str], **options: Any) -> list[dict[str, Any]]:
     """Every suite's run, one after the other, as far as it came."""
     from rondo.settings.project import read
-    from rondo.settings.suites import names
 
     settings = read(project)
-    chosen = list(suites) or names(project)
-    if not chosen:
-        raise NotFound("The project has no suites.", remedy="A suite is a file suites/NAME.toml; the docs have one.")
     against = None if options["against"] == "none" else options["against"]
-    read_suites = {
-        name: chosen_suite(
-            project,
-            name,
-            repeats=options["repeats"],
-            budget_usd=options["budget"],
-            max_concurrency=options["max_concurrency"],
-            tags=_tags(options["tags"]),
-            split=options["split"],
-        )
-        for name in chosen
-    }
+    chosen = await _chosen(api, project, settings, suites, **options)
     varied = Varied(_words(options["models"]), _words(options["prompts"]))
     targets = list(options["targets"]) or await drafted(api, project, varied)
     if against == "production" and not await _has_production(api, settings.app.name):
         against = None
     runs = []
-    for name, suite in read_suites.items():
-        dataset, hash_ = await dataset_of(api, project, suite)
+    for name, suite in chosen:
         body = {
             "app": settings.app.name,
             "name": name,
             "suite": suite.model_dump(mode="json", exclude_none=True),
             "targets": targets,
-            "dataset": dataset,
-            "dataset_hash": hash_,
-            "against": against,
-            "goals": [goal.model_dump(mode="json") for goal in settings.goals],
-            "guarded_slices": settings.gate.slices if settings.gate is not None else [],
-            "least_slice": settings.gate.least_slice if settings.gate is not None else None,
             "fresh": options["fresh"],
+            **(await _asked(api, project, settings, (name, suite), against)),
         }
         run = await api.post("/api/runs", body, slow=True)
         await confirm(api, run, suite, yes=options["yes"])
@@ -129,14 +110,70 @@ async def _started(api: Api, project: Path, suites: Sequence[str], **options: An
     return runs
 
 
+async def _chosen(
+    api: Api, project: Path, settings: ProjectSettings, suites: Sequence[str], **options: Any
+) -> list[tuple[str, SuiteSettings]]:
+    """The suites by name, as their files and the options have them; where none is named, all, and `must-pass` last.
+
+    Raises NotFound where there is nothing to run.
+    """
+    from rondo.settings.evaluating import OF_FAILURES
+    from rondo.settings.suites import FOLDER, names
+
+    given = {
+        "repeats": options["repeats"],
+        "budget_usd": options["budget"],
+        "max_concurrency": options["max_concurrency"],
+        "tags": _tags(options["tags"]),
+        "split": options["split"],
+    }
+    named = [name for name in suites or names(project) if name != OF_FAILURES or not suites]
+    chosen = [(name, chosen_suite(project, name, **given)) for name in named]
+    if not suites or OF_FAILURES in suites:
+        gated = settings.gate.suites if settings.gate is not None else []
+        anyway = [] if OF_FAILURES in suites else [suite for name, suite in chosen if name in gated]
+        failures = await failures_of(api, settings.app.name, anyway)
+        chosen += [(OF_FAILURES, with_options(suite, f"{FOLDER}/{OF_FAILURES}.toml", **given)) for suite in failures]
+        if not failures and OF_FAILURES in suites:
+            raise NotFound(
+                f"{settings.app.name} has no failures that became must-pass examples.",
+                remedy="`rondo datasets add` makes one of a call.",
+            )
+    if not chosen:
+        raise NotFound("The project has no suites.", remedy="A suite is a file suites/NAME.toml; the docs have one.")
+    return chosen
+
+
+async def _asked(
+    api: Api, project: Path, settings: ProjectSettings, chosen: tuple[str, SuiteSettings], against: str | None
+) -> dict[str, Any]:
+    """The part of a run that says what is asked, compared with what, and held to which goals. Examples that must pass
+    are held to nothing else, and so need no baseline."""
+    from rondo.settings.evaluating import OF_FAILURES
+
+    name, suite = chosen
+    if name == OF_FAILURES:
+        return {"dataset": suite.dataset, "against": None}
+    dataset, hash_ = await dataset_of(api, project, suite, name)
+    return {
+        "dataset": dataset,
+        "dataset_hash": hash_,
+        "against": against,
+        "goals": [goal.model_dump(mode="json") for goal in settings.goals],
+        "guarded_slices": settings.gate.slices if settings.gate is not None else [],
+        "least_slice": settings.gate.least_slice if settings.gate is not None else None,
+    }
+
+
 async def _resumed(api: Api, run_id: str | None, project: Path, *, budget: float | None) -> dict[str, Any]:
     if run_id is None:
         newest = (await api.get("/api/runs", limit=100))["runs"]
-        run_id = next((run["id"] for run in newest if run["status"] in ("paused", "awaiting_scores", "running")), None)
+        left = ("paused", "awaiting_scores", "running")
+        run_id = next((run["id"] for run in newest if run["status"] in left or run.get("cut_off")), None)
         if run_id is None:
             raise NotFound("No run is paused.", remedy="`rondo runs list` shows them all; name one with --resume RUN.")
     run = await api.get(f"/api/runs/{segment(run_id)}")
-    if run["status"] not in ("queued", "running", "awaiting_scores"):
+    if run.get("cut_off") or run["status"] not in ("queued", "running", "awaiting_scores"):
         run = await api.post(f"/api/runs/{segment(run_id)}/resume", {"budget_usd": budget})
     return await _to_its_end(api, run, project)
 

@@ -129,12 +129,15 @@ async def _score(api: Api, run: dict[str, Any], project: Path) -> dict[str, Any]
     """Score here what the server waits for, a page at a time. Raises SettingsError where a scorer is not there."""
     scorers = _own(run, project, api)
     path = f"/api/runs/{segment(run['id'])}"
+    versions = {scorer.name: scorer.version for scorer in scorers}
     after: str | None = None
     while True:
         page = await api.get(f"{path}/results", limit=_AT_A_TIME, after=after)
         scores = await _scored(scorers, page["results"])
         after = page["after"]
-        run = await api.post(f"{path}/scores", {"scores": scores, "last": after is None}, slow=True)
+        run = await api.post(
+            f"{path}/scores", {"scores": scores, "versions": versions, "last": after is None}, slow=True
+        )
         if after is None:
             return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,9 +91,16 @@ def _fault(row: dict[str, Any]) -> None:
         click.echo(f"      {output.one_line(why)[:200]}")
 
 
+def status(run: Mapping[str, Any]) -> str:
+    """As people see it: a run whose process was killed is `cut off`, and can be resumed."""
+    return "cut off" if run.get("cut_off") else str(run["status"])
+
+
 def _unfinished(run: dict[str, Any]) -> None:
     why = f": {output.one_line(run['stop_reason'])}" if run["stop_reason"] else ""
-    click.echo(f"{run['status']}{why}")
+    if run.get("cut_off"):
+        why = ": the process that had it in hand was killed"
+    click.echo(f"{status(run)}{why}")
     click.echo(f"{run['done']:,} of {run['total']:,} results are there, {run['failed']:,} of them without an answer")
     if run["failed"]:
         click.echo(f"what failed, and why: rondo runs show {run['id']} --failed")
@@ -169,6 +177,8 @@ def _slices(target: TargetReport) -> None:
 
 
 def _errors(target: TargetReport) -> None:
+    from rondo.evals.written import amount
+
     if target.errors:
         kinds = ", ".join(f"{name} {count:,}" for name, count in target.errors.items())
         click.echo(output.paint(output.one_line(f"no answer  {target.failed:,}: {kinds}"), "yellow"))
@@ -177,7 +187,8 @@ def _errors(target: TargetReport) -> None:
             kinds = ", ".join(f"{name} {count:,}" for name, count in metric.details["errors"].items())
             click.echo(output.paint(output.one_line(f"no score   {metric.metric}: {kinds}"), "yellow"))
         if metric.flaky:
-            click.echo(f"flaky      {metric.metric}: repeats disagree on {metric.flaky:.1%} of the examples")
+            share = amount(metric.flaky, "share")
+            click.echo(f"flaky      {metric.metric}: repeats disagree on {share} of the examples")
 
 
 async def _must_pass(api: Api, run: dict[str, Any], at: int) -> None:

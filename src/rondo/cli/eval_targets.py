@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rondo.cli.check import require_sound
 from rondo.cli.client import Api, segment
-from rondo.errors import InvalidRequest
+from rondo.errors import NotFound
 
 if TYPE_CHECKING:  # imported where they are used: commands start fast
     from rondo.settings.evaluating import SuiteSettings
@@ -44,11 +44,18 @@ async def drafts_of(api: Api, archive: bytes, pairs: Sequence[tuple[str | None, 
 
 def chosen_suite(project: Path, name: str, **options: Any) -> SuiteSettings:
     """The suite, with the options that were given over its own. Raises NotFound, SettingsError."""
-    from rondo.settings.project import suite_settings
-    from rondo.settings.suites import FOLDER, read, with_own_files
+    from rondo.settings.suites import FOLDER, project_file, read, with_own_files
 
     file = f"{FOLDER}/{name}.toml"
-    suite = with_own_files(read(project, name), lambda at, path: _own_file(project, path, file, at))
+    find = partial(project_file, project)
+    suite = with_own_files(read(project, name), lambda at, path: _own_file(project, path, file, at), find)
+    return with_options(suite, file, **options)
+
+
+def with_options(suite: SuiteSettings, file: str, **options: Any) -> SuiteSettings:
+    """The suite, with these in the place of its own, as far as they are given. Raises SettingsError."""
+    from rondo.settings.project import suite_settings
+
     given = {option: value for option, value in options.items() if value}
     if not given:
         return suite
@@ -71,19 +78,37 @@ def _own_file(project: Path, path: str, file: str, at: int) -> bytes:
     raise SettingsError(reason, file=file, param=f"scorers[{at}].file")
 
 
-async def dataset_of(api: Api, project: Path, suite: SuiteSettings) -> tuple[str, str | None]:
-    """The dataset that a suite names, and its version's hash; a file is sent, and a new version if it changed."""
+async def failures_of(api: Api, app: str, asked_anyway: Sequence[SuiteSettings]) -> list[SuiteSettings]:
+    """The suite `must-pass` of an app, once for each dataset; without what these suites ask anyway."""
+    from rondo.settings.evaluating import beside
+    from rondo.settings.project import suite_settings
+
+    try:
+        told = await api.get(f"/api/apps/{segment(app)}/must-pass")
+    except NotFound:
+        return []  # it has never been released
+    return beside([suite_settings(part["suite"], file=part["name"]) for part in told["suites"]], asked_anyway)
+
+
+async def dataset_of(api: Api, project: Path, suite: SuiteSettings, name: str) -> tuple[str, str | None]:
+    """The dataset that a suite names, and its version's hash; a file is sent, and a new version if it changed.
+
+    Raises SettingsError, which names the suite's file, and what is wrong with the examples.
+    """
+    from rondo.errors import SettingsError
     from rondo.releases.bundle import is_example_file
+    from rondo.settings.suites import FOLDER, dataset_name
 
     path = project / suite.dataset
     if not is_example_file(suite.dataset):
         return suite.dataset, None
     if not path.is_file():
-        raise InvalidRequest(
-            f"There is no file {suite.dataset!r:.200} of examples.",
-            remedy="`dataset` of a suite is a file relative to rondo.toml, or a stored dataset.",
+        raise SettingsError(
+            f"there is no file {suite.dataset!r:.200} of examples.",
+            file=f"{FOLDER}/{name}.toml",
             param="dataset",
+            remedy="It is a file relative to rondo.toml, or a stored dataset.",
         )
-    name = re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._") or "examples"
-    told = await api.upload_file(f"/api/datasets/{segment(name)}/versions", path, filename=path.name)
-    return name, str(told["version"]["hash"])
+    stored = dataset_name(path.name)
+    told = await api.upload_file(f"/api/datasets/{segment(stored)}/versions", path, filename=path.name)
+    return stored, str(told["version"]["hash"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ async def command(
         await evaluation.run_suites(api, project, lacking, targets=target)
         view = await _view(api, release, app, project)
     if junit is not None or markdown is not None:
-        _write(view["decision"], junit, markdown)
+        _write(view, junit, markdown)
     api.show(view, _print)
     ctx.exit(EXIT_CODES[view["decision"]["verdict"]])
 
@@ -121,17 +122,22 @@ async def _of_release(api: Api, release: str, app: str | None) -> Any:
     return await api.get(f"/api/apps/{segment(name)}/gate/{segment(release)}")
 
 
-def _write(decision: dict[str, Any], junit: Path | None, markdown: Path | None) -> None:
+def _write(view: dict[str, Any], junit: Path | None, markdown: Path | None) -> None:
     """Raises InvalidRequest where a file cannot be written."""
     from rondo.releases import gate_junit, gate_markdown
-    from rondo.releases.gate_model import Decision
+    from rondo.releases.gate_model import Decision, FailedExample
 
-    whole = msgspec.convert(decision, Decision)
-    for path, write in ((junit, gate_junit.junit), (markdown, gate_markdown.markdown)):
+    whole = msgspec.convert(view["decision"], Decision)
+    failed = msgspec.convert(view.get("failed", []), list[FailedExample])
+    reports: tuple[tuple[Path | None, Callable[[], str]], ...] = (
+        (junit, lambda: gate_junit.junit(whole)),
+        (markdown, lambda: gate_markdown.markdown(whole, failed)),
+    )
+    for path, write in reports:
         if path is None:
             continue
         try:
-            path.write_text(write(whole), encoding="utf-8")
+            path.write_text(write(), encoding="utf-8")
         except OSError as error:
             raise InvalidRequest(f"{path} cannot be written: {error.strerror}.") from None
 

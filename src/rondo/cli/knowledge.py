@@ -11,6 +11,7 @@ from rondo.cli import output
 from rondo.cli.check import require_sound
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
+from rondo.cli.folder_option import project_folder
 from rondo.cli.output import Column
 from rondo.errors import NotFound
 from rondo.settings.table import nearest
@@ -42,12 +43,7 @@ async def list_(api: Api, name: str | None) -> None:
 
 @command.command("build")
 @click.argument("name", required=False)
-@click.option(
-    "--project",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="The project folder; this one by default.",
-)
+@project_folder
 @connected
 async def build(api: Api, name: str | None, project: Path) -> None:
     """Build the index NAME of a project folder without releasing it; the app's own knowledge by default.

@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Release": {
         "release": "Freeze the project folder into a numbered, immutable release.",
         "releases": "List, show and compare releases.",
+        "rollout": "Roll a release out step by step, by evidence; back by itself.",
         "promote": "Make a release the stable one, for all traffic.",
         "split": "Give candidates a share of the traffic, or end the split.",
         "shadow": "Copy a share of the requests to a candidate that nobody sees.",
@@ -29,10 +30,15 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Watch": {
         "status": "Show what serves whom, goals met or missed, and the records' way to the store.",
+        "alerts": "Show what fires, look after it, silence it, and try channels out.",
         "why": "Tell the whole story of one answer.",
         "calls": "List, show, follow and export recorded calls.",
+        "drift": "Show whether what is asked, found and answered changes, and look now.",
+        "patterns": "Put calls that went wrong together to named patterns, and make them tests.",
+        "costs": "Show what calls cost, forecast the month, and try another model's price.",
         "feedback": "Send and list judgements of answers.",
         "batches": "List, show and cancel batches of requests.",
+        "grafana": "Export the dashboard for Grafana and the alert rules for Prometheus.",
     },
     "Evaluate": {
         "scorers": "List what can score answers, each with its definition and source.",

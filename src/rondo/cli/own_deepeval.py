@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from rondo.cli.client import is_loopback
+from rondo.cli.own_costs import note, note_later
 from rondo.cli.own_scorers import Gateway, NotThere, Say
 from rondo.datasets.model import Example
 from rondo.evals.model import Case, Scored
@@ -74,8 +75,10 @@ def _through(gateway: Gateway, name: str, base: type[Any]) -> Any:
 
     class Through(base):  # type: ignore[misc]
         def load_model(self) -> Any:
-            self.now = OpenAI(base_url=url, api_key=key, http_client=DefaultHttpxClient(trust_env=trusts))
-            return AsyncOpenAI(base_url=url, api_key=key, http_client=DefaultAsyncHttpxClient(trust_env=trusts))
+            now = DefaultHttpxClient(trust_env=trusts, event_hooks={"response": [note]})
+            later = DefaultAsyncHttpxClient(trust_env=trusts, event_hooks={"response": [note_later]})
+            self.now = OpenAI(base_url=url, api_key=key, http_client=now)
+            return AsyncOpenAI(base_url=url, api_key=key, http_client=later)
 
         def generate(self, prompt: str) -> str:
             return _text(self.now.chat.completions.create(**_request(name, prompt)))

@@ -13,6 +13,7 @@ from importlib import metadata
 from typing import Any
 
 from rondo.cli.client import is_loopback
+from rondo.cli.own_costs import note_later
 from rondo.cli.own_scorers import Gateway, NotThere, Say
 from rondo.evals.model import Case, Scored
 from rondo.evals.scorers.model import Unscorable
@@ -38,7 +39,9 @@ def load(options: RagasOptions, gateway: Gateway) -> tuple[Say, str]:
     if options.metric not in metrics:
         raise NotThere(f"Ragas has no metric {options.metric!r}.{nearest(options.metric, metrics)}", option="metric")
     kind = metrics[options.metric]
-    http_client = DefaultAsyncHttpxClient(trust_env=not is_loopback(gateway.url))
+    http_client = DefaultAsyncHttpxClient(
+        trust_env=not is_loopback(gateway.url), event_hooks={"response": [note_later]}
+    )
     client = AsyncOpenAI(base_url=f"{gateway.url.rstrip('/')}/v1", api_key=gateway.key, http_client=http_client)
     given = dict(options.options)
     takes = inspect.signature(kind.__init__).parameters

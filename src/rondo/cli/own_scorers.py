@@ -21,14 +21,18 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
+from rondo.cli.own_costs import counting
 from rondo.datasets.model import Example
 from rondo.errors import SettingsError
-from rondo.evals.model import Answer, Case, Result, Scored
+from rondo.evals.model import MOST_USD, Answer, Case, Result, Scored
 from rondo.evals.scorers.model import Unscorable
 from rondo.evals.scorers.own import DeepEvalOptions, OwnOptions, PythonOptions, RagasOptions
 from rondo.evals.scorers.registry import checked, lined, own_settings, version_of
+from rondo.settings import own_code
 from rondo.settings.evaluating import ScorerSettings
+from rondo.settings.suites import project_file
 from rondo.settings.table import nearest
 
 PARAMETERS = ("question", "answer", "expected", "case")
@@ -60,7 +64,7 @@ class NotThere(Exception):
 
 
 class OwnScorer:
-    """Ready to run. `version` covers its options and what its file holds.
+    """Ready to run. `version` covers its options, and its file with what that imports, or the package's version.
 
     A call takes the scorer's `turn`: calls of plain functions must wait for each other, others need not. A scorer whose
     calls hang is given up.
@@ -88,6 +92,11 @@ class OwnScorer:
     async def score(self, case: Case) -> Scored:
         if self._stuck >= MOST_STUCK:
             return Scored(error="timeout", reason=f"Given up: {MOST_STUCK} calls did not end in time.")
+        with counting() as paid:
+            scored = await self._scored(case)
+        return structs.replace(scored, cost_usd=scored.cost_usd + sum(paid)) if paid else scored
+
+    async def _scored(self, case: Case) -> Scored:
         try:
             said = await asyncio.wait_for(self._say(case), self._options.timeout_s)
             return lined(read(said, self._options), self._options)
@@ -190,13 +199,13 @@ def read(said: Any, options: OwnOptions) -> Scored:
         return _in_range(Scored(value=said), options)
     if not isinstance(said, dict):
         raise Unscorable("wrong_type", f"It returned {type(said).__name__}: true, false, a number, a dict or None do.")
-    strange = set(map(str, said)) - {"value", "passed", "reason", "details"}
+    strange = set(map(str, said)) - set(_KEYS)
     if strange:
         raise Unscorable("wrong_type", f"It returned a dict with {min(strange)!r}.{nearest(min(strange), _KEYS)}")
     return _in_range(_of_dict(said, options), options)
 
 
-_KEYS = ["value", "passed", "reason", "details"]
+_KEYS = ["value", "passed", "reason", "details", "cost_usd"]
 
 
 def _of_dict(said: dict[str, Any], options: OwnOptions) -> Scored:
@@ -214,7 +223,14 @@ def _of_dict(said: dict[str, Any], options: OwnOptions) -> Scored:
         if isinstance(details.get(name), bool) or not isinstance(details.get(name, 0.0), int | float):
             raise Unscorable("wrong_type", f"`details` has no number for the metric `{name}`.")
     reason = str(said.get("reason") or inner.reason)[:_LONGEST_REASON]
-    return Scored(value=inner.value, passed=passed, reason=reason, details=details)
+    return Scored(value=inner.value, passed=passed, reason=reason, details=details, cost_usd=_cost(said))
+
+
+def _cost(said: dict[str, Any]) -> float:
+    cost = said.get("cost_usd") or 0.0
+    if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost <= MOST_USD:
+        raise Unscorable("wrong_type", f"`cost_usd` is {cost!r:.40}, not dollars.")
+    return float(cost)
 
 
 def _in_range(scored: Scored, options: OwnOptions) -> Scored:
@@ -232,9 +248,10 @@ def _load_python(project: Path, options: PythonOptions, name: str, *, file: str,
     except OSError as error:
         reason = "no such file." if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}."
         raise SettingsError(f"{options.file}: {reason}", file=file, param=f"{key}.file") from None
-    if options.file_hash not in (None, sha256(source).hexdigest()):
+    held = own_code.hash_of(options.file, source, partial(project_file, project))
+    if options.file_hash not in (None, held):
         raise SettingsError(
-            f"{options.file} has changed since the run began.",
+            f"{options.file}, or what it imports, has changed since the run began.",
             file=file,
             param=f"{key}.file",
             remedy="Run the suite again: what has been answered is not asked anew.",
@@ -252,7 +269,7 @@ def _load_python(project: Path, options: PythonOptions, name: str, *, file: str,
     is_async = inspect.iscoroutinefunction(function)
     return OwnScorer(
         name=name,
-        version=sha256(f"{version_of(options)} {sha256(source).hexdigest()}".encode()).hexdigest(),
+        version=sha256(f"{version_of(options)} {held}".encode()).hexdigest(),
         options=options,
         say=partial(_call if is_async else _call_in_thread, function, wanted),
         where=where,

@@ -20,6 +20,7 @@ from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected_anywhere
 from rondo.cli.eval_follow import follow
 from rondo.cli.eval_targets import Varied, drafted
+from rondo.cli.folder_option import project_folder
 from rondo.cli.output import Column
 from rondo.errors import NotFound
 
@@ -31,12 +32,7 @@ _RESUME = "rondo redteam --resume"
 
 
 @click.command("redteam")
-@click.option(
-    "--project",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="The project folder; this one by default.",
-)
+@project_folder
 @click.option(
     "--target",
     "targets",

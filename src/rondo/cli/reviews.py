@@ -97,6 +97,15 @@ async def dismiss(api: Api, item: str, reason: str) -> None:
     _print_state(api, await api.post(f"/api/reviews/{segment(item)}/dismiss", {"reason": reason}))
 
 
+@command.command("reopen")
+@click.argument("item", metavar="ID")
+@click.option("--reason", required=True, help="Why it is reviewed anew; it is kept in the audit trail.")
+@connected
+async def reopen(api: Api, item: str, reason: str) -> None:
+    """Have the item ID, which is done or dismissed, reviewed anew; what was said of it is put aside."""
+    _print_state(api, await api.post(f"/api/reviews/{segment(item)}/reopen", {"reason": reason}))
+
+
 @command.command("collect")
 @click.option("--since", type=Moment(), help="Only what came in later: 24h, or a time; a week ago at most.")
 @connected

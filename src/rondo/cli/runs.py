@@ -28,7 +28,7 @@ async def list_(api: Api, app: str | None, suite: str | None, limit: int) -> Non
         Column("ID", "id"),
         Column("SUITE", "name"),
         Column("APP", "app"),
-        Column("STATUS", "status"),
+        Column("STATUS", eval_report.status),
         Column("DONE", lambda row: f"{row['done']:,}/{row['total']:,}", right=True),
         Column("NO ANSWER", lambda row: f"{row['failed']:,}", right=True),
         Column("SPENT", lambda row: f"${row['spent_usd']:.4f}", right=True),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from rondo.cli import output
+from rondo.cli.alerts import told_in_status
 from rondo.cli.apps import who_serves
 from rondo.cli.client import Api
 from rondo.cli.connect import connected
@@ -30,12 +31,51 @@ def _print(status: dict[str, Any]) -> None:
         click.echo(f"  serving  {who_serves(app)}")
         if app["shadows"]:
             click.echo(f"  copied to  {', '.join(f'{name} {share:g}%' for name, share in app['shadows'].items())}")
+        _print_rollout([each for each in status["rollouts"] if each["app"] == app["app"]])
+        for alert in status.get("alerts", []):
+            if alert["app"] == app["app"]:
+                told_in_status(alert)
+        _print_live([each for each in status["live"] if each["app"] == app["app"]])
         _print_gate(app["gate"])
         if app["goals"]:
             click.echo()
             output.table(app["goals"], _goal_columns(), none="", indent=2)
     output.heading("records")
     _print_drain(status["drain"])
+    if status["telemetry"] is not None:
+        _print_telemetry(status["telemetry"])
+
+
+def _print_rollout(rollouts: list[dict[str, Any]]) -> None:
+    for rollout in rollouts:
+        click.echo(f"  rollout  {output.one_line(rollout['summary'])}")
+        for words in [rollout["why"], *rollout["waits_for"]]:
+            click.echo(f"           {output.one_line(words)}" if words else "", nl=bool(words))
+        if rollout["fault"]:
+            click.echo(output.paint(f"           cannot be watched: {output.one_line(rollout['fault'])}", "red"))
+
+
+def _print_live(live: list[dict[str, Any]]) -> None:
+    for each in live:
+        spent = f"${each['spent_usd']:.4g}"
+        budget = "" if each["budget_usd"] is None else f" of ${each['budget_usd']:g}"
+        late = f", the oldest for {each['lag_s']:.1f} s" if each["waiting"] else ""
+        click.echo(
+            f"  judged   {each['scored']:,} calls by {', '.join(each['scorers']) or 'nothing'};"
+            f" {each['waiting']:,} waiting{late}; {spent}{budget} spent today"
+        )
+        for words in (each["fault"], each["last_error"], each["resting"]):
+            if words:
+                click.echo(output.paint(f"           {output.one_line(words)}", "yellow"))
+
+
+def _print_telemetry(told: dict[str, Any]) -> None:
+    click.echo(
+        f"  told to {told['endpoint']}: {told['calls']:,} calls, {told['scores']:,} scores, {told['behind']:,} behind"
+    )
+    for words in (told["retrying"], told["fault"], told["last_refusal"]):
+        if words:
+            click.echo(output.paint(f"           {output.one_line(words)}", "red"))
 
 
 def _print_gate(gate: dict[str, Any]) -> None:
@@ -47,6 +87,9 @@ def _print_gate(gate: dict[str, Any]) -> None:
         by = gate["exception"]
         said = output.one_line(f"the stable release serves by an exception of {by['created_by']}: {by['reason']}")
         click.echo(output.paint(f"           {said}", "yellow"))
+    for number, by in sorted(gate.get("excepted", {}).items(), key=lambda item: int(item[0])):
+        said = output.one_line(f"the candidate #{number} serves by an exception of {by['created_by']}: {by['reason']}")
+        click.echo(output.paint(f"           {said}", "yellow"))
     if gate["waiting"] is not None:
         click.echo(f"           #{gate['waiting']} {gate['verdict']}: {output.one_line(gate['sentence'])}")
 
@@ -55,9 +98,7 @@ def _goal_columns() -> list[Column]:
     return [
         Column("GOAL", "metric"),
         Column("WANTED", _wanted),
-        Column(
-            "MEASURED", lambda goal: output.UNKNOWN if goal.get("value") is None else f"{goal['value']:.6g}", right=True
-        ),
+        Column("MEASURED", _measured, right=True),
         Column("", _verdict),
     ]
 
@@ -68,7 +109,27 @@ def _wanted(goal: output.Row) -> str:
     return f"at most {goal['at_most']:g}"
 
 
+def _measured(goal: output.Row) -> str:
+    """The live value; else what the newest evaluation found."""
+    if goal.get("scored") is not None:
+        return f"{_with_ends(goal['scored'])} of {goal['scored']['calls']:,} calls"
+    if goal.get("value") is not None:
+        return f"{goal['value']:.6g}"
+    found = goal.get("evaluated")
+    if found is None:
+        return output.UNKNOWN
+    return _with_ends(found)
+
+
+def _with_ends(found: dict[str, Any]) -> str:
+    ends = [output.UNKNOWN if found[end] is None else f"{found[end]:.4g}" for end in ("low", "high")]
+    return f"{found['value']:.4g} [{', '.join(ends)}]"
+
+
 def _verdict(goal: output.Row) -> str:
+    found = goal.get("evaluated")
+    if found is not None:
+        return f"{goal['standing'].replace('_', ' ')}, by {found['run']} of #{found['release']}; not measured live yet"
     return {True: "met", False: "MISSED", None: "not measured yet"}[goal.get("met")]
 
 

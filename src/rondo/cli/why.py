@@ -16,6 +16,8 @@ from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
 from rondo.cli.feedback import shown_value
 from rondo.cli.output import count, milliseconds, money, one_line, when
+from rondo.cli.trace_tree import show_tree
+from rondo.errors import NotFound
 
 _LINES = 6
 """Lines shown of a long text."""
@@ -32,8 +34,30 @@ async def command(api: Api, trace: str, full: bool) -> None:
     every try at a model, tokens, cost, timings, judgements, and who released it. The id is in the response's header
     x-rondo-trace-id.
     """
-    story = await api.get(f"/api/why/{segment(trace)}")
-    api.show(story, lambda told: _tell(told, lines=None if full else _LINES))
+    story, tree = await _found(api, f"/api/why/{segment(trace)}"), await _found(api, f"/api/traces/{segment(trace)}")
+    lines = None if full else _LINES
+    if story is None:
+        if tree is None:
+            raise NotFound(f"There is no trace {trace!r}.", remedy="A new one appears once the drain has stored it.")
+        api.show(tree, lambda told: show_tree(told, whole=full))  # of other programs, without a call of a model
+    elif tree is None or not tree["from_outside"]:
+        api.show(story, lambda told: _tell(told, lines))
+    else:
+        api.show({**story, "trace": tree}, lambda told: _tell_both(told, lines))
+
+
+async def _found(api: Api, path: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = await api.get(path)
+    except NotFound:
+        return None
+    return found
+
+
+def _tell_both(told: dict[str, Any], lines: int | None) -> None:
+    _tell(told, lines)
+    output.heading("trace")
+    show_tree(told["trace"], whole=lines is None)
 
 
 def _tell(story: dict[str, Any], lines: int | None) -> None:
@@ -76,6 +100,9 @@ def _release(story: dict[str, Any]) -> list[tuple[str, object]]:
         ("release", f"{call['app']}#{call['release']}"),
         ("hash", f"{call['release_hash']}  {_intact(story['release_intact'])}"),
     ]
+    if call.get("rollout") is not None:
+        side = "the candidate" if call["variant"] == "candidate" else "the baseline"
+        facts.append(("rollout", f"{side} of {call['rollout']}"))
     if release is None:
         return [*facts, ("made by", "unknown: the catalog no longer has this release")]
     message = f"  “{release['message']}”" if release["message"] else ""

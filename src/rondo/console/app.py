@@ -18,24 +18,31 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from rondo.console.pages import (
+    alerts,
     audit,
     batches,
     call,
     calls,
     compare,
+    costs,
+    dashboards,
     datasets,
+    drift,
     judges,
     keys,
     knowledge,
     limits,
     overview,
+    patterns,
     playground,
     prompts,
     redteam,
     releases,
     reviews,
+    rollouts,
     runs,
     sign_in,
+    trace,
 )
 from rondo.console.shield import Shield, require_our_page
 from rondo.console.visit import Page, Visit, go, render
@@ -49,8 +56,14 @@ _log = logging.getLogger("rondo.console")
 
 PAGES: list[Page] = [
     *overview.PAGES,
+    *alerts.PAGES,
+    *dashboards.PAGES,
+    *costs.PAGES,
+    *drift.PAGES,
+    *patterns.PAGES,
     *calls.PAGES,
     *call.PAGES,
+    *trace.PAGES,
     *batches.PAGES,
     *datasets.PAGES,
     *runs.PAGES,
@@ -58,6 +71,7 @@ PAGES: list[Page] = [
     *redteam.PAGES,
     *reviews.PAGES,
     *releases.PAGES,
+    *rollouts.PAGES,
     *prompts.PAGES,
     *knowledge.PAGES,
     *playground.PAGES,

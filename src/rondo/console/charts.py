@@ -5,6 +5,7 @@ Only SVG attributes are used, no style attributes: the page's content security p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -43,6 +44,49 @@ class Line(Struct, frozen=True):
     path: str
     area: str
     dots: tuple[tuple[float, float], ...]
+
+
+class Hit(Struct, frozen=True):
+    """A place under the pointer, and what a reader is told there."""
+
+    x: float
+    width: float
+    label: str
+
+
+class Plot(Struct, frozen=True):
+    """Several lines on one scale from 0 to `most`, with the bands of intervals behind them as the `d` of paths.
+
+    `mark` is the height of a level to be drawn across, where there is one.
+    """
+
+    width: float
+    height: float
+    most: float
+    lines: tuple[Line, ...]
+    bands: tuple[str, ...]
+    hits: tuple[Hit, ...]
+    mark: float | None
+
+
+class Block(Struct, frozen=True):
+    """A part of a stacked column; `kind` is the number of its series."""
+
+    kind: int
+    x: float
+    width: float
+    y: float
+    height: float
+
+
+class Stacks(Struct, frozen=True):
+    """Stacked columns of `width` by `height` units. `most` is the value of a full column."""
+
+    width: float
+    height: float
+    most: float
+    blocks: tuple[Block, ...]
+    hits: tuple[Hit, ...]
 
 
 class Stretch(Struct, frozen=True):
@@ -94,6 +138,85 @@ def line(values: Sequence[float | None], *, width: float, height: float, most: f
     )
     dots = tuple(run[0] for run in runs if len(run) == 1)
     return Line(width, height, top, path, area, dots)
+
+
+Values = Sequence[float | None]
+
+
+def plot(
+    series: Sequence[Values],
+    labels: Sequence[str],
+    *,
+    width: float,
+    height: float,
+    bands: Sequence[tuple[Values, Values]] = (),
+    mark: float | None = None,
+    most: float | None = None,
+) -> Plot:
+    """Lines of equally many values, and (low, high) pairs of them as bands; `labels` are for the places."""
+    shown = [*series, *(side for band in bands for side in band), [mark]]
+    top = nice(max((value for values in shown for value in values if value is not None), default=0.0))
+    top = top if most is None else most
+    return Plot(
+        width=width,
+        height=height,
+        most=top,
+        lines=tuple(line(values, width=width, height=height, most=top) for values in series),
+        bands=tuple(_band(low, high, width=width, height=height, most=top) for low, high in bands),
+        hits=_hits(labels, width, at_points=True),
+        mark=None if mark is None or top == 0 else _round(height - min(mark / top, 1.0) * height),
+    )
+
+
+def stacks(series: Sequence[Sequence[float]], labels: Sequence[str], *, width: float, height: float) -> Stacks:
+    """Columns of equally long series, the first one at the bottom."""
+    top = nice(max((sum(column) for column in zip(*series, strict=True)), default=0.0))
+    step = width / max(len(labels), 1)
+    gap = min(step * 0.25, 3.0)
+    blocks = []
+    for position, column in enumerate(zip(*series, strict=True)):
+        below = height
+        for kind, value in enumerate(column):
+            tall = 0.0 if top == 0 else value / top * height
+            below -= tall
+            if value:
+                blocks.append(
+                    Block(kind, _round(position * step + gap / 2), _round(step - gap), _round(below), _round(tall))
+                )
+    return Stacks(width, height, top, tuple(blocks), _hits(labels, width))
+
+
+def nice(most: float) -> float:
+    """The next round number: 1, 2, 2.5 or 5 times a power of ten."""
+    if most <= 0 or not math.isfinite(most):
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(most))
+    return next(step * power for step in (1, 2, 2.5, 5, 10) if most <= step * power * (1 + 1e-9))
+
+
+def _hits(labels: Sequence[str], width: float, *, at_points: bool = False) -> tuple[Hit, ...]:
+    """Columns side by side, or around the points of a line."""
+    step = width / max(len(labels) - 1, 1) if at_points else width / max(len(labels), 1)
+    back = step / 2 if at_points else 0.0
+    return tuple(Hit(_round(max(place * step - back, 0.0)), _round(step), label) for place, label in enumerate(labels))
+
+
+def _band(low: Values, high: Values, *, width: float, height: float, most: float) -> str:
+    step = width / max(len(low) - 1, 1)
+    runs: list[list[tuple[float, float, float]]] = [[]]
+    for place, (below, above) in enumerate(zip(low, high, strict=True)):
+        if below is None or above is None or most == 0:
+            runs.append([])
+            continue
+        down, up = (height - min(max(value / most, 0.0), 1.0) * height for value in (below, above))
+        runs[-1].append((_round(place * step), _round(down), _round(up)))
+    paths = []
+    for run in runs:
+        if len(run) > 1:
+            upper = " L".join(f"{x} {up}" for x, _, up in run)
+            lower = " L".join(f"{x} {down}" for x, down, _ in reversed(run))
+            paths.append(f"M{upper} L{lower} Z")
+    return " ".join(paths)
 
 
 def parts(shares: Sequence[float]) -> list[Stretch]:

@@ -16,7 +16,7 @@ from rondo.api.app import api_app
 from rondo.catalog.engine import Catalog, open_catalog, sqlite_url
 from rondo.console.app import console_app
 from rondo.control import ControlPlane
-from rondo.gateway.endpoint import Receive, Scope
+from rondo.gateway.endpoint import Gateway, Receive, Scope
 from rondo.gateway.reply import Send
 from rondo.governance import projects
 from rondo.governance.keys import ensure_admin
@@ -36,20 +36,24 @@ from rondo.server.ledger import open_ledger
 from rondo.server.lookup import StoreLookup
 from rondo.server.plan_watch import PlanWatch
 from rondo.server.records import OpenRecords, Records, RecordsHere
+from rondo.server.watching import Means, make_watching, parts
 from rondo.server.wiring import (
     catalog_url,
     limits,
     make_batches,
     make_calibrations,
     make_gateway,
+    make_intake,
     make_runs,
     open_journal,
     open_upstream,
     pseudonym_secret,
+    telemetry_of,
 )
 from rondo.settings.environment import environment
 from rondo.settings.project import FILE, read
 from rondo.settings.tables import BatchesSettings
+from rondo.settings.telemetry import TelemetrySettings
 
 _log = logging.getLogger("rondo.server")
 
@@ -71,8 +75,9 @@ class Server:
         Raises Conflict where another server has the folder, or where several processes could not hold to the limits
         there are; SettingsError for a wrong project.
         """
-        journal_settings, gateway_settings = limits(project)
-        self.data = data
+        telemetry = telemetry_of(project)
+        self.data, self._project, self._workers = data, project, workers
+        self._redis_url = environment("RONDO_REDIS_URL")
         data.lock()
         records: Records | None = None
         try:
@@ -80,31 +85,60 @@ class Server:
             data.require_catalog(url)
             self.records = records = open_records(data.journal, data.records)  # early: a process comes up meanwhile
             self.catalog = open_catalog(url)
-            redis = environment("RONDO_REDIS_URL")
-            require_shared_ledger(self.catalog, workers=workers, redis_url=redis)
-            self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"), keep=data.keep_admin_key)
             session_key = data.session_key()
-            self.upstream = open_upstream(gateway_settings)
-            providers = Providers(self.upstream)
-            if project is not None:
-                first_release(self.catalog, data, project, providers)
-            publisher = Publisher(self.catalog, data.knowledge, providers, secret=pseudonym_secret(data))
-            self.journal = open_journal(data, "control", journal_settings)
-            plan = publisher.plan()
-            self.ledger = open_ledger(data, project, records.store, plan.limits, self._projects, workers=workers)
+            gateway = self._open_gateway()
         except BaseException:
             if records is not None:
                 records.close()
             data.unlock()
             raise
+        self.jobs = Jobs(sqlite_url(data.jobs))
+        self.control = self._control_plane(gateway, telemetry)
+        console = console_app(self.control, session_key=session_key)
+        self.front = Front(gateway, api_app(self.control), console)
+        """The ASGI application."""
+        self._ended = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _open_gateway(self) -> Gateway:
+        """The gateway with its plan, its journal and the ledger; an app that has no release yet gets its first one."""
+        data, project, records = self.data, self._project, self.records
+        journal_settings, gateway_settings = limits(project)
+        require_shared_ledger(self.catalog, workers=self._workers, redis_url=self._redis_url)
+        self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"), keep=data.keep_admin_key)
+        self.upstream = open_upstream(gateway_settings)
+        self._providers = Providers(self.upstream)
+        if project is not None:
+            first_release(self.catalog, data, project, self._providers)
+        publisher = self._publisher()
+        self.journal = open_journal(data, "control", journal_settings)
+        plan = publisher.plan()
+        self.ledger = open_ledger(data, project, records.store, plan.limits, self._projects, workers=self._workers)
         self.lookup = StoreLookup(records.store, records.drain)
         gateway = make_gateway(plan, self.journal, gateway_settings, self.lookup, self.ledger)
         self.watch = PlanWatch(publisher, gateway)
-        self.jobs = Jobs(sqlite_url(data.jobs))
+        return gateway
+
+    def _publisher(self) -> Publisher:
+        data = self.data
+        return Publisher(self.catalog, data.knowledge, self._providers, secret=pseudonym_secret(data))
+
+    def _control_plane(self, gateway: Gateway, telemetry: TelemetrySettings | None) -> ControlPlane:
+        data, project, records = self.data, self._project, self.records
         batches = read(project).batches if project is not None else BatchesSettings()
-        asked = Publisher(self.catalog, data.knowledge, providers, secret=pseudonym_secret(data))
-        subjects = ReleaseSubjects(self.catalog, asked, lambda: gateway.plan)
-        self.control = ControlPlane(
+        subjects = ReleaseSubjects(self.catalog, self._publisher(), lambda: gateway.plan)
+        means = Means(
+            catalog=self.catalog,
+            records=records.store,
+            drain=records.drain,
+            gateway=gateway,
+            upstream=self.upstream,
+            subjects=subjects,
+            publish=self.watch.refresh,
+            folder=data.path,
+            telemetry=telemetry,
+        )
+        return ControlPlane(
             catalog=self.catalog,
             records=records.store,
             drain=records.drain,
@@ -113,17 +147,14 @@ class Server:
             runs=make_runs(self.catalog, self.jobs, gateway, subjects, records=records.store, drain=records.drain),
             calibrations=make_calibrations(self.catalog, records.store, gateway, subjects),
             reviews=Reviews(self.catalog, records.store, gateway.judge, wake=records.drain.wake),
+            watching=make_watching(means),
+            otlp=make_intake(self.journal, project),
             knowledge_root=data.knowledge,
             publish=self.watch.refresh,
-            check_model=providers.make,
+            check_model=self._providers.make,
             ledger=self.ledger,
-            require_ledger=partial(refuse_without_redis, workers=workers, redis_url=redis),
+            require_ledger=partial(refuse_without_redis, workers=self._workers, redis_url=self._redis_url),
         )
-        console = console_app(self.control, session_key=session_key)
-        self.front = Front(gateway, api_app(self.control), console)
-        """The ASGI application."""
-        self._ended = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.front(scope, receive, send)
@@ -132,18 +163,20 @@ class Server:
         with self.catalog.read() as connection:
             return projects.names(connection)
 
-    async def start(self) -> None:
-        """Begin to watch the catalog and the budgets, and to drain the journal."""
+    async def start(self, *, resumes: bool = True) -> None:
+        """Begin to watch the catalog and the budgets, and to drain the journal; and go on with evaluation runs that an
+        earlier process left, unless this one is only for a moment."""
         await ledgers.start(self.ledger)
         self.records.start()
         self._tasks = [
             asyncio.create_task(self.watch.run(self._ended)),
             asyncio.create_task(self.control.batches.resume()),
-            asyncio.create_task(self.control.runs.resume_all()),
+            *([asyncio.create_task(self.control.runs.resume_all())] if resumes else []),
             asyncio.create_task(self.control.reviews.run(self._ended)),
             asyncio.create_task(
                 watch(self.ledger, lambda: self.control.gateway.plan.limits, self.control.alerts, self._ended)
             ),
+            *(asyncio.create_task(part.run(self._ended)) for part in parts(self.control.watching)),
         ]
         for task in self._tasks:
             task.add_done_callback(_must_not_fail)
@@ -187,10 +220,10 @@ def first_release(catalog: Catalog, data: DataFolder, project: Path, providers: 
 
 
 @asynccontextmanager
-async def open_server(data: Path, project: Path | None = None) -> AsyncIterator[Server]:
+async def open_server(data: Path, project: Path | None = None, *, resumes: bool = True) -> AsyncIterator[Server]:
     """A server in this process, without a port: for commands and tests. Raises RondoError."""
     server = await asyncio.to_thread(Server, DataFolder(data), project)
-    await server.start()
+    await server.start(resumes=resumes)
     try:
         yield server
     finally:

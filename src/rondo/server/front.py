@@ -11,7 +11,7 @@ from rondo.gateway.endpoint import Gateway, Receive, Scope, is_gateways
 from rondo.gateway.reply import Send
 
 _API = ("/api/", "/v1/")
-"""What of /v1/ is not the gateway's is the API's: files and batches."""
+"""What of /v1/ is not the gateway's is the API's: files, batches and OpenTelemetry's."""
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 

@@ -1,4 +1,4 @@
-"""A recorded call by its trace, for requests that continue an earlier response: from the record store, also just after.
+"""A recorded call by its answer's id, for requests that continue an earlier response: from the store, also just after.
 
 Only the control plane has the store. A worker asks it over the local socket, by a path that no client can reach.
 """
@@ -9,7 +9,6 @@ import asyncio
 from urllib.parse import parse_qs, urlencode
 
 from rondo import clock
-from rondo.errors import NotFound
 from rondo.gateway.endpoint import Receive, Scope
 from rondo.gateway.recall import Lookup
 from rondo.gateway.reply import Send
@@ -17,7 +16,7 @@ from rondo.records import Call, to_json
 from rondo.server.front import Application
 from rondo.store.base import RecordStore
 from rondo.traces.drain import DrainView
-from rondo.traces.search import get_calls
+from rondo.traces.search import find_answer
 
 INTERNAL = "/internal/"
 _CALLS = f"{INTERNAL}calls"
@@ -27,7 +26,7 @@ _AT_ONCE = 4
 
 
 class StoreLookup:
-    """Looks in the record store; for a trace of just now, a few times more, until the journal has been drained.
+    """Looks in the record store; for an answer of just now, a few times more, until the journal has been drained.
 
     Whoever asks for what is being looked for already gets the same answer, and few looks are under way at once: a
     flood of ids that nobody knows takes the store no more than that. On one event loop.
@@ -48,21 +47,18 @@ class StoreLookup:
             task.add_done_callback(lambda ended: self._forget(key, ended))
         return await asyncio.shield(task)
 
-    async def _look(self, project: str, trace_id: str) -> Call | None:
-        for pause_s in _PAUSES_S if _is_recent(trace_id) else ():
-            found = await self._now(project, trace_id)
+    async def _look(self, project: str, answer_id: str) -> Call | None:
+        for pause_s in _PAUSES_S if _is_recent(answer_id) else ():
+            found = await self._now(project, answer_id)
             if found is not None:
-                return _live(found)
+                return found
             self._drain.wake()
             await asyncio.sleep(pause_s)
-        return _live(await self._now(project, trace_id) or [])
+        return await self._now(project, answer_id)
 
-    async def _now(self, project: str, trace_id: str) -> list[Call] | None:
+    async def _now(self, project: str, answer_id: str) -> Call | None:
         async with self._places:
-            try:
-                return await asyncio.to_thread(get_calls, self._records, project, trace_id)
-            except NotFound:
-                return None
+            return await asyncio.to_thread(find_answer, self._records, project, answer_id)
 
     def _forget(self, key: tuple[str, str], ended: asyncio.Task[Call | None]) -> None:
         del self._under_way[key]
@@ -94,10 +90,6 @@ class LocalFront:
         await send({"type": "http.response.body", "body": body})
 
 
-def _live(calls: list[Call]) -> Call | None:
-    return next((call for call in calls if call.arm == "live"), None)
-
-
 def _is_recent(trace_id: str) -> bool:
-    """A trace id begins with its milliseconds."""
+    """An id begins with its milliseconds."""
     return abs(clock.now_us() // 1_000 - int(trace_id[:12], 16)) < _JUST_NOW_MS

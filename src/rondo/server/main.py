@@ -19,8 +19,11 @@ from rondo.server.data_folder import DataFolder
 from rondo.server.listener import HttpServer, listen
 from rondo.server.log import log_to_stderr
 from rondo.server.lookup import LocalFront
+from rondo.server.otlp_ports import open_ports
 from rondo.server.records_process import RecordsProcess
 from rondo.server.workers import Workers
+from rondo.settings.project import read
+from rondo.settings.telemetry import TracesSettings
 
 _THREADS = 32
 
@@ -29,6 +32,7 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
     """Serve until SIGTERM or SIGINT; the exit status. Raises RondoError where it cannot start."""
     log_to_stderr()
     folder = DataFolder(data)
+    traces = read(project).traces if project is not None else TracesSettings()
     server = Server(folder, project, workers=workers, open_records=RecordsProcess)
     if server.admin_key is not None:
         print(f"admin key, also in {data / 'admin.key'}: {server.admin_key}", file=sys.stderr, flush=True)
@@ -48,16 +52,20 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="rondo"))
         await server.start()
         try:
-            if workers > 1:
-                crew = Workers(folder, project, host=host, port=listener.getsockname()[1], count=workers)
-                await crew.serve(
-                    LocalFront(server.front, server.lookup), on_ready=ready, on_stop=server.control.stopping.set
-                )
-            else:
-                http = HttpServer(
-                    server.front, gateway=server.control.gateway, on_ready=ready, on_stop=server.control.stopping.set
-                )
-                await http.serve([listener])
+            async with open_ports(server.control, server.front, traces, host):
+                if workers > 1:
+                    crew = Workers(folder, project, host=host, port=listener.getsockname()[1], count=workers)
+                    await crew.serve(
+                        LocalFront(server.front, server.lookup), on_ready=ready, on_stop=server.control.stopping.set
+                    )
+                else:
+                    http = HttpServer(
+                        server.front,
+                        gateway=server.control.gateway,
+                        on_ready=ready,
+                        on_stop=server.control.stopping.set,
+                    )
+                    await http.serve([listener])
         finally:
             await server.close()
             listener.close()

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from rondo.store.base import RecordStore
 from rondo.traces.drain import Drain, DrainView
+from rondo.traces.otlp.expand import Expander
 
 
 class Records(Protocol):
@@ -37,16 +38,20 @@ class RecordsHere:
     """In this process, the drain in a thread."""
 
     def __init__(self, journal: Path, records: Path) -> None:
-        from rondo.store.duckdb import DuckDBStore  # 12 MB that a server with a process for it does without
+        from rondo.server.rolling import Rolling  # 12 MB that a server with a process for it does without
+        from rondo.store.duckdb import DuckDBStore
 
-        self.store = DuckDBStore(records)
+        self.store = DuckDBStore(records, expand=Expander())
         self.drain = Drain(journal, self.store)
         self._draining = threading.Thread(target=self.drain.run, name="drain", daemon=True)
+        self._rolling = Rolling(self.store)
 
     def start(self) -> None:
         self._draining.start()
+        self._rolling.start()
 
     def close(self) -> None:
+        self._rolling.stop()
         self.drain.stop()
         if self._draining.is_alive():
             self._draining.join()

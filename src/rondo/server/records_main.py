@@ -35,9 +35,11 @@ from rondo.server.records_wire import (
     pack,
     request_in,
 )
+from rondo.server.rolling import Rolling
 from rondo.store.base import ExportFormat, RecordStore
 from rondo.store.duckdb import DuckDBStore
 from rondo.traces.drain import Drain
+from rondo.traces.otlp.expand import Expander
 
 _NICE = 5
 _FIRST_TO_GO = "500"
@@ -49,9 +51,10 @@ _log = logging.getLogger("rondo.records")
 class RecordsServer:
     """A store and its drain, at the service of another process."""
 
-    def __init__(self, store: RecordStore, drain: Drain) -> None:
+    def __init__(self, store: RecordStore, drain: Drain, rolling: Rolling | None = None) -> None:
         self._store = store
         self._drain = drain
+        self._rolling = rolling
         self._opened = threading.Event()
         self._draining = threading.Thread(target=self._drain_once_opened, name="drain", daemon=True)
 
@@ -128,11 +131,15 @@ class RecordsServer:
 
     def _drain_once_opened(self) -> None:
         self._opened.wait()
+        if self._rolling is not None:
+            self._rolling.start()
         self._drain.run()
 
     def _finish(self) -> None:
         status = 1
         try:
+            if self._rolling is not None:
+                self._rolling.stop()
             self._drain.stop()
             if self._draining.ident is not None:
                 self._draining.join()
@@ -150,8 +157,8 @@ def main() -> None:
     os.nice(_NICE)  # the gateway goes first, also when memory is short
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
-    store = DuckDBStore(records)
-    RecordsServer(store, Drain(journal, store)).run(socket.socket(fileno=sys.stdin.fileno()))
+    store = DuckDBStore(records, expand=Expander())
+    RecordsServer(store, Drain(journal, store), Rolling(store)).run(socket.socket(fileno=sys.stdin.fileno()))
 
 
 if __name__ == "__main__":

@@ -31,8 +31,11 @@ from rondo.server.data_folder import DataFolder
 from rondo.settings.environment import environment, proxies
 from rondo.settings.project import read
 from rondo.settings.tables import BatchesSettings, GatewaySettings, JournalSettings
+from rondo.settings.telemetry import TelemetrySettings, TracesSettings
 from rondo.store.base import RecordStore
 from rondo.traces.drain import DrainView
+from rondo.traces.otlp.intake import Intake
+from rondo.traces.telling.post import headers_of
 
 
 def limits(project: Path | None) -> tuple[JournalSettings, GatewaySettings]:
@@ -92,6 +95,20 @@ def open_journal(data: DataFolder, writer: str, settings: JournalSettings) -> Jo
         segment_bytes=settings.segment_mb << 20,
         min_free_bytes=settings.min_free_mb << 20,
     )
+
+
+def make_intake(journal: Journal, project: Path | None) -> Intake:
+    """Where the control plane's process takes in OpenTelemetry."""
+    settings = read(project).traces if project is not None else TracesSettings()
+    return Intake(journal, max_bytes=settings.max_body_mb << 20)
+
+
+def telemetry_of(project: Path | None) -> TelemetrySettings | None:
+    """Where calls are told of, if anywhere. Raises SettingsError, also for headers that the environment lacks."""
+    settings = read(project).telemetry if project is not None else None
+    if settings is not None:
+        headers_of(settings, environment)
+    return settings
 
 
 def make_calibrations(

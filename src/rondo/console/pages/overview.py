@@ -13,8 +13,10 @@ from rondo.console import charts, formats
 from rondo.console.visit import Page, Visit
 from rondo.control import ControlPlane
 from rondo.governance.model import Role
-from rondo.monitoring.health import Check, checks
-from rondo.monitoring.overview import AppOverview, Overview, overview, serving
+from rondo.monitoring.alerts.view import firing
+from rondo.monitoring.health import Check, checks, judged, told
+from rondo.monitoring.judging.model import LiveStatus
+from rondo.monitoring.overview import AppOverview, Measured, Overview, look, serving
 
 _MINUTE_US = 60_000_000
 
@@ -32,15 +34,24 @@ WINDOWS = {
     each.name: each
     for each in (
         Window("1h", "the last hour", 60 * _MINUTE_US, 2 * _MINUTE_US),
-        Window("24h", "the last 24 hours", 1_440 * _MINUTE_US, 30 * _MINUTE_US),
+        Window("24h", "the last 24 hours", 1_440 * _MINUTE_US, 60 * _MINUTE_US),
         Window("7d", "the last 7 days", 7 * 1_440 * _MINUTE_US, 240 * _MINUTE_US),
         Window("30d", "the last 30 days", 30 * 1_440 * _MINUTE_US, 1_440 * _MINUTE_US),
     )
 }
 
 
+_EMPTY: dict[str, Any] = {
+    **dict.fromkeys(("calls.count", "errors.count", "cost.unknown_count", "feedback.count"), 0),
+    **dict.fromkeys(("errors.rate", "latency.p50_ms", "latency.p95_ms", "cost.total_usd", "cost.per_request_usd")),
+    **dict.fromkeys(("handed_over.rate", "feedback.positive_rate")),
+}
+_NOTHING = Measured(_EMPTY, [])
+"""Of an app without calls."""
+
+
 class AppPanel(Struct, frozen=True, kw_only=True):
-    """What is drawn for one app. `metrics` is the row of `goal_metrics`, over all its releases."""
+    """What is drawn for one app. `metrics` is the row of `goal_series` over all of the window."""
 
     overview: AppOverview
     metrics: dict[str, Any]
@@ -56,48 +67,52 @@ class Sight(Struct, frozen=True, kw_only=True):
     panels: list[AppPanel]
     drain: Any
     problems: list[Check]
+    live: list[LiveStatus]
 
 
 async def show(visit: Visit) -> Response:
     window = WINDOWS.get(visit.query("window") or "24h", WINDOWS["24h"])
     apps = await visit.control.read(lambda connection: serving(connection, visit.project))
     sight = await asyncio.to_thread(_look, visit.control, visit.project, apps, window)
-    return visit.page("overview.html", sight=sight, window=window, windows=WINDOWS.values())
+    fire = await visit.control.read(lambda connection: firing(connection, visit.project, clock.now_us()))
+    return visit.page("overview.html", fire=fire, sight=sight, window=window, windows=WINDOWS.values())
 
 
 def _look(control: ControlPlane, project: str, apps: list[Any], window: Window) -> Sight:
     until = clock.now_us()
     since = until - window.length_us
-    view = overview(control.records, project, apps, since=since, until=until)
+    seen = look(control.records, project, apps, since=since, until=until, bucket_us=window.bucket_us)
+    view = seen.overview
+    live = control.watching.judging.status(project)
+    found = checks(control.drain, control.gateway, project, control.ledger.state())
+    found += [*told(control.watching.telling.status(project)), *judged(live)]
     return Sight(
         overview=view,
-        panels=[_panel(control, project, each, view, window) for each in view.apps],
+        panels=[_panel(each, seen.measured.get(each.app, _NOTHING), view, window) for each in view.apps],
         drain=control.drain.status(),
-        problems=[
-            check for check in checks(control.drain, control.gateway, project, control.ledger.state()) if not check.ok
-        ],
+        problems=[check for check in found if not check.ok],
+        live=live,
     )
 
 
-def _panel(control: ControlPlane, project: str, app: AppOverview, view: Overview, window: Window) -> AppPanel:
-    about = {"project": project, "app": app.app, "since": view.since, "until": view.until}
-    series = control.records.query("traffic_series", {**about, "bucket_us": window.bucket_us})
-    metrics = control.records.query("goal_metrics", {**about, "release": None})[0]
+def _panel(app: AppOverview, measured: Measured, view: Overview, window: Window) -> AppPanel:
+    at = range(view.since // window.bucket_us * window.bucket_us, view.until, window.bucket_us)
+    by_bucket = {row["bucket_at"]: row for row in measured.buckets}
+    series = [by_bucket.get(bucket, {**_EMPTY, "bucket_at": bucket}) for bucket in at]
     labels = [f"{formats.when(row['bucket_at'])[5:16]}: {_calls(row)}" for row in series]
+    calls, errors = [row["calls.count"] for row in series], [row["errors.count"] for row in series]
     return AppPanel(
         overview=app,
-        metrics=metrics,
-        load=charts.bars(
-            [row["calls"] for row in series], [row["errors"] for row in series], labels, width=240, height=44
-        ),
-        latency=charts.line([row["p95_ms"] for row in series], width=120, height=28),
-        cost=charts.line([row["cost_usd"] for row in series], width=120, height=28),
+        metrics=measured.overall,
+        load=charts.bars(calls, errors, labels, width=240, height=44),
+        latency=charts.line([row["latency.p95_ms"] for row in series], width=120, height=28),
+        cost=charts.line([row["cost.total_usd"] for row in series], width=120, height=28),
     )
 
 
 def _calls(row: dict[str, Any]) -> str:
-    failed = f", {row['errors']} failed" if row["errors"] else ""
-    return f"{row['calls']} calls{failed}"
+    failed = f", {row['errors.count']} failed" if row["errors.count"] else ""
+    return f"{row['calls.count']} calls{failed}"
 
 
 PAGES = [Page("GET", "/", Role.VIEWER, show)]

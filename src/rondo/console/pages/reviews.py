@@ -149,6 +149,16 @@ async def dismiss(visit: Visit) -> Response:
     return go("/reviews/next", after=item_id, did="dismissed", **_carried(visit))
 
 
+async def reopen(visit: Visit) -> Response:
+    sent = await visit.form()
+    item_id, reason = visit.path("id"), sent.get("reason", "").strip()
+    try:
+        await visit.control.reviews.reopen(visit.grant, item_id, reason)
+    except (InvalidRequest, Conflict) as error:
+        return await _page(visit, sent, error)
+    return go(f"/reviews/{item_id}", did="reopened", **_carried(visit))
+
+
 async def show_agreement(visit: Visit) -> Response:
     from rondo.reviews import agreement
 
@@ -286,4 +296,5 @@ PAGES = [
     Page("POST", "/reviews/{id}/answer", Role.DEVELOPER, answer),
     Page("POST", "/reviews/{id}/adjudicate", Role.APPROVER, adjudicate),
     Page("POST", "/reviews/{id}/dismiss", Role.DEVELOPER, dismiss),
+    Page("POST", "/reviews/{id}/reopen", Role.APPROVER, reopen),
 ]

@@ -1,29 +1,37 @@
-"""Evaluation runs: a list, and one run with its metrics, its slices, and what failed, both answers side by side.
+"""Evaluation runs: a list; the form that starts one; one run with its metrics, its slices, and what failed, both
+answers side by side.
 
 A run that is under way asks again every two seconds, and stops once it stands still.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from starlette.responses import Response
 
 from rondo.console.visit import Page, Visit, go, whole_number
 from rondo.control import Connection
-from rondo.errors import Conflict, InvalidRequest
+from rondo.errors import Conflict, Forbidden, InvalidRequest, NotFound, RondoError, SettingsError
 from rondo.evals import store, written
 from rondo.evals.evidence import Report
 from rondo.evals.filtering import Wanted, failed, matching, next_place, parse_place
 from rondo.evals.model import Answer, Run, Scored
+from rondo.evals.ordering import NewRun, order_of
 from rondo.evals.runs import Row
+from rondo.gateway.wire import status_of
 from rondo.governance.model import Role
 from rondo.redteam import report as redteam
 from rondo.redteam.report import went_through
+from rondo.releases import store as releases
+from rondo.releases.known_suites import known_suite, known_suites
 
 _PAGE = 30
 _SHOWN = 20
+_RELEASES = 8
+_TICKED = "target."
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -87,8 +95,72 @@ async def cancel(visit: Visit) -> Response:
 
 
 async def resume(visit: Visit) -> Response:
-    run = await visit.control.runs.resume(visit.grant, visit.path("id"))
+    budget = dollars((await visit.form()).get("budget_usd", ""))
+    run = await visit.control.runs.resume(visit.grant, visit.path("id"), budget_usd=budget)
     return go(f"/runs/{run.id}")
+
+
+async def show_new(visit: Visit) -> Response:
+    return await _form(visit, {})
+
+
+async def create(visit: Visit) -> Response:
+    sent = await visit.form()
+    app, _, name = sent.get("suite", "").partition("/")
+    try:
+        suite = await visit.control.read(lambda connection: known_suite(connection, visit.project, app, name))
+        run = await visit.control.runs.create(visit.grant, order_of(_wanted(suite, sent)))
+    except (InvalidRequest, Conflict, NotFound, Forbidden, SettingsError) as error:
+        return await _form(visit, sent, error)
+    return go(f"/runs/{run.id}")
+
+
+def _wanted(suite: NewRun, sent: dict[str, str]) -> NewRun:
+    """The suite as it is known, with what the form says over it. Raises InvalidRequest."""
+    ticked = [name.removeprefix(_TICKED) for name in sent if name.startswith(_TICKED)]
+    table = dict(suite.suite)
+    if sent.get("max_concurrency", "").strip():
+        table["max_concurrency"] = whole_number(sent["max_concurrency"].strip(), "max_concurrency")
+    table["budget_usd"] = dollars(sent.get("budget_usd", ""))
+    return structs.replace(
+        suite,
+        suite={key: value for key, value in table.items() if value is not None},
+        targets=[*ticked, *sent.get("more", "").split()],
+        against=sent.get("against", "").strip() or None,
+        fresh="fresh" in sent,
+    )
+
+
+def dollars(text: str) -> float | None:
+    """What a field says of money; None where it is empty. Raises InvalidRequest."""
+    if not text.strip():
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 < found < inf:
+        raise InvalidRequest(f"A budget is more than 0 dollars, not {text!r:.40}.", param="budget_usd")
+    return found
+
+
+async def _form(visit: Visit, sent: dict[str, str], error: RondoError | None = None) -> Response:
+    """The form of a new run, of the suite that is chosen; with what was entered, where it was refused."""
+    chosen = sent.get("suite") or visit.query("suite")
+
+    def read(connection: Connection) -> dict[str, Any]:
+        suites = known_suites(connection, visit.project)
+        suite = next((each for each in suites if f"{each.app}/{each.name}" == chosen), suites[0] if suites else None)
+        app = suite.app if suite is not None else ""
+        return {
+            "suites": suites,
+            "suite": suite,
+            "releases": releases.list_releases(connection, visit.project, app, limit=_RELEASES) if suite else [],
+            "models": [model.name for model in releases.list_models(connection, visit.project)],
+        }
+
+    found = await visit.control.read(read)
+    return visit.page("run_new.html", status=status_of(error) if error else 200, sent=sent, error=error, **found)
 
 
 async def _stopped(visit: Visit, how: str) -> Response:
@@ -147,6 +219,8 @@ def _target(visit: Visit, run: Run) -> int:
 
 PAGES = [
     Page("GET", "/runs", Role.VIEWER, list_runs),
+    Page("POST", "/runs", Role.DEVELOPER, create),
+    Page("GET", "/runs/new", Role.DEVELOPER, show_new),
     Page("GET", "/runs/{id}", Role.VIEWER, show_run),
     Page("POST", "/runs/{id}/pause", Role.DEVELOPER, pause),
     Page("POST", "/runs/{id}/resume", Role.DEVELOPER, resume),
