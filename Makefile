@@ -49,6 +49,10 @@ bench: $(VENV)/.ready build/docs  ## figures of benchmarks/README.md (peers are 
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/evals.py
 	$(BIN)/python benchmarks/eval_statistics.py
+	$(BIN)/python benchmarks/rollout_simulation.py
+	$(BIN)/python benchmarks/rollback.py
+	$(BIN)/python benchmarks/otlp.py
+	$(BIN)/python benchmarks/dashboards.py
 
 lock:                         ## resolve pyproject.toml into requirements.lock
 	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml

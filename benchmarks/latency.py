@@ -11,114 +11,113 @@ of the two percentiles. Prints Markdown; exits with 1 where the target is missed
 from __future__ import annotations
 
 import argparse
-import asyncio
+import select
+import socket
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
 import load
 import processes
 import subjects
-import uvloop
 from load import Address
 
 MOST_ADDED_MS = 3.0
 """At p99."""
 
-_TICK_S = 0.0005
 _MOST_CONNECTIONS = 512
+_LONGEST_WAIT_S = 10.0
 
 
-class Client(asyncio.Protocol):
+class Client:
     """One connection, with one request at a time."""
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._transport: asyncio.Transport
+    def __init__(self, address: Address) -> None:
+        parts = urlsplit(address.url)
+        self._socket = socket.create_connection((parts.hostname or "", parts.port or 80))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.number = self._socket.fileno()
         self._due = 0.0
         self._wants = -1
         self._got = b""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-
     def ask(self, request: bytes, due: float) -> None:
         self._due, self._got, self._wants = due, b"", -1
-        self._transport.write(request)
+        self._socket.sendall(request)
 
-    def data_received(self, data: bytes) -> None:
+    def read(self) -> float | None:
+        """The latency in ms, once the answer is whole. Raises RuntimeError where it is a bad one, or none."""
+        data = self._socket.recv(1 << 16)
         self._got += data
         if self._wants < 0 and b"\r\n\r\n" in self._got:
             head, _, _ = self._got.partition(b"\r\n\r\n")
             lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
             self._wants = len(head) + 4 + int(lines[b"content-length"])
             if b" 200 " not in head[:16]:
-                self._sender.bad += 1
-        if self._wants >= 0 and len(self._got) >= self._wants:
-            self._sender.answered(self, (time.perf_counter() - self._due) * 1_000)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._sender.lost()
+                raise RuntimeError(f"a bad answer: {head!r}")
+        if not data:
+            raise RuntimeError("a connection broke")
+        if 0 <= self._wants <= len(self._got):
+            return (time.perf_counter() - self._due) * 1_000
+        return None
 
     def close(self) -> None:
-        self._transport.close()
+        self._socket.close()
 
 
 class Sender:
-    """Sends at an even rate, on as many connections as it takes."""
+    """Sends at an even rate, on as many connections as it takes, and sleeps in between.
+
+    Event loops know milliseconds only: they would send in bursts, or spin and take a core from those who are measured.
+    """
 
     def __init__(self, address: Address) -> None:
-        self._parts = urlsplit(address.url)
+        self._address = address
         self._request = _request(address)
+        self._clients: dict[int, Client] = {}
         self._idle: list[Client] = []
-        self._open = self._waiting = 0
-        self._closing = False
+        self._ready = select.epoll()
         self.latencies: list[float] = []
-        self.bad = 0
 
-    async def send(self, rate: float, seconds: float) -> None:
-        """Raises RuntimeError where a connection breaks, or answers do not come."""
+    def send(self, rate: float, seconds: float) -> None:
+        """Raises RuntimeError where an answer is bad or does not come, or a connection breaks."""
         for _ in range(32):
-            self._idle.append(await self._connect())
-        began, sent = time.perf_counter(), 0
-        while sent < rate * seconds:
+            self._idle.append(self._connect())
+        began, sent, last = time.perf_counter(), 0, int(rate * seconds)
+        while len(self.latencies) < last:
             now = time.perf_counter()
-            while (due := began + sent / rate) <= now and sent < rate * seconds:
-                if not self._idle and self._open >= _MOST_CONNECTIONS:
+            while sent < last and (due := began + sent / rate) <= now:
+                if not self._idle and len(self._clients) >= _MOST_CONNECTIONS:
                     break  # it is due all the same
-                client = self._idle.pop() if self._idle else await self._connect()
-                client.ask(self._request, due)
-                self._waiting += 1
+                (self._idle.pop() if self._idle else self._connect()).ask(self._request, due)
                 sent += 1
-            await asyncio.sleep(_TICK_S)
-        deadline = time.perf_counter() + 10
-        while self._waiting and time.perf_counter() < deadline:
-            await asyncio.sleep(0.01)
-        if self._waiting or self.bad:
-            raise RuntimeError(f"{self._waiting} requests without an answer, {self.bad} bad ones")
-        self._closing = True
-        for client in self._idle:
+            room = self._idle or len(self._clients) < _MOST_CONNECTIONS
+            wait = began + sent / rate - time.perf_counter() if sent < last and room else _LONGEST_WAIT_S
+            self._receive(max(0.0, wait))
+        for client in self._clients.values():
             client.close()
+        self._ready.close()
 
-    def answered(self, client: Client, latency_ms: float) -> None:
-        self.latencies.append(latency_ms)
-        self._waiting -= 1
-        self._idle.append(client)
+    def _receive(self, wait: float) -> None:
+        """`epoll` waits for milliseconds, `select` for microseconds."""
+        readable, _, _ = select.select([self._ready], [], [], wait)
+        if not readable:
+            if wait >= _LONGEST_WAIT_S:
+                raise RuntimeError("requests without an answer")
+            return
+        for number, _ in self._ready.poll(0):
+            client = self._clients[number]
+            if (latency := client.read()) is not None:
+                self.latencies.append(latency)
+                self._idle.append(client)
 
-    def lost(self) -> None:
-        if not self._closing:
-            self.bad += 1
-
-    async def _connect(self) -> Client:
-        self._open += 1
-        loop = asyncio.get_running_loop()
-        _, client = await loop.create_connection(
-            lambda: Client(self), self._parts.hostname or "", self._parts.port or 80
-        )
+    def _connect(self) -> Client:
+        client = Client(self._address)
+        self._clients[client.number] = client
+        self._ready.register(client.number, select.EPOLLIN)
         return client
 
 
@@ -137,7 +136,7 @@ def _request(address: Address) -> bytes:
 def sample(address: Address, rate: float, seconds: float) -> list[float]:
     """Latencies in ms, least first."""
     sender = Sender(address)
-    uvloop.run(sender.send(rate, seconds))
+    sender.send(rate, seconds)
     return sorted(sender.latencies)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what benchmarks/gateway.py and evals.py compare with, from the package registries, about 4 GB in all.
+# Installs what benchmarks/gateway.py, evals.py and otlp.py compare with, from the package registries, about 6 GB in all.
 # They go to $RONDO_PEERS (build/peers by default); one that cannot be installed is left out of the comparison.
 # Needs Python 3.11 ($PYTHON) and, for Portkey, Node 20; promptfoo brings its own Node. Versions are pinned, so that
 # figures can be compared.
@@ -26,4 +26,6 @@ from_npm portkey '@portkey-ai/gateway@1.15.2' || { echo "Portkey could not be in
 from_pypi tensorzero 'tensorzero==2026.6.0' || { echo "TensorZero could not be installed" >&2; missing=1; }
 from_npm promptfoo 'promptfoo@0.123.1' 'node@22' || { echo "promptfoo could not be installed" >&2; missing=1; }
 from_pypi deepeval 'deepeval==4.3.1' || { echo "DeepEval could not be installed" >&2; missing=1; }
+from_pypi phoenix 'arize-phoenix==20.26.0' || { echo "Phoenix could not be installed" >&2; missing=1; }
+from_pypi mlflow 'mlflow==3.17.2' || { echo "MLflow could not be installed" >&2; missing=1; }
 exit "$missing"
