@@ -29,12 +29,20 @@ from rondo.catalog.tables import ALL
 from rondo.errors import Conflict, CorruptData, SettingsError, Unavailable
 
 
+@pytest.fixture
+def catalog(empty_database: str) -> Iterator[Catalog]:
+    """One of its own, whose tables a test may change."""
+    opened = open_catalog(empty_database)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(params=["created", "migrated"])
-def made(request: pytest.FixtureRequest, catalog_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
+def made(request: pytest.FixtureRequest, empty_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
     """A catalog made in either way: the tables at once, or migration by migration."""
     if request.param == "migrated":
         monkeypatch.setattr(engine_module, "_create", engine_module._upgrade)
-    catalog = open_catalog(catalog_url)
+    catalog = open_catalog(empty_database)
     yield catalog
     catalog.close()
 
@@ -82,13 +90,13 @@ def test_regressions_survive_that_their_key_has_changed(catalog: Catalog) -> Non
         assert {each.app for each in connection.execute(select(table))} == {"a", "b"}
 
 
-def test_opening_twice_changes_nothing_and_does_not_load_alembic(catalog_url: str) -> None:
-    open_catalog(catalog_url).close()
+def test_opening_twice_changes_nothing_and_does_not_load_alembic(empty_database: str) -> None:
+    open_catalog(empty_database).close()
     program = (
         "import sys; from rondo.catalog.engine import open_catalog; open_catalog(sys.argv[1]).close(); "
         "assert 'alembic' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program, catalog_url], check=True)
+    subprocess.run([sys.executable, "-c", program, empty_database], check=True)
 
 
 def _open_and_count(url: str, start: multiprocessing.synchronize.Barrier) -> None:
@@ -99,34 +107,34 @@ def _open_and_count(url: str, start: multiprocessing.synchronize.Barrier) -> Non
     catalog.close()
 
 
-def test_processes_that_start_at_once_migrate_once(catalog_url: str) -> None:
+def test_processes_that_start_at_once_migrate_once(empty_database: str) -> None:
     spawn = multiprocessing.get_context("spawn")
     start = spawn.Barrier(3)
-    processes = [spawn.Process(target=_open_and_count, args=(catalog_url, start)) for _ in range(3)]
+    processes = [spawn.Process(target=_open_and_count, args=(empty_database, start)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    catalog = open_catalog(catalog_url)
+    catalog = open_catalog(empty_database)
     with catalog.read() as connection:
         assert current(connection) == 3
     catalog.close()
 
 
-def test_threads_that_open_an_empty_database_at_once(catalog_url: str) -> None:
+def test_threads_that_open_an_empty_database_at_once(empty_database: str) -> None:
     start = threading.Barrier(4)
 
     def opened(_: int) -> None:
         start.wait()
-        open_catalog(catalog_url).close()
+        open_catalog(empty_database).close()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(opened, range(4)))
 
 
 @pytest.mark.parametrize("way", ["_create", "_upgrade"])
-def test_a_failed_migration_leaves_nothing(catalog_url: str, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_a_failed_migration_leaves_nothing(empty_database: str, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     whole = getattr(engine_module, way)
 
     def dies_after(connection: object) -> None:
@@ -135,9 +143,9 @@ def test_a_failed_migration_leaves_nothing(catalog_url: str, monkeypatch: pytest
 
     monkeypatch.setattr(engine_module, "_create", dies_after)
     with pytest.raises(RuntimeError):
-        open_catalog(catalog_url)
+        open_catalog(empty_database)
     monkeypatch.undo()
-    catalog = open_catalog(catalog_url)
+    catalog = open_catalog(empty_database)
     with catalog.read() as connection:
         assert current(connection) == 0
     catalog.close()
@@ -199,9 +207,9 @@ def test_rows_need_their_project(catalog: Catalog) -> None:
         connection.execute(ALL.tables["apps"].insert().values(project="ghost", name="a", settings={}, created_at=1))
 
 
-def test_a_lock_that_is_held_too_long_is_unavailable(catalog_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_held_too_long_is_unavailable(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "_BUSY_MS", 20)
-    catalog = Catalog(catalog_url)
+    catalog = Catalog(empty_database)
     if not catalog.is_sqlite:
         monkeypatch.setattr(engine_module, "_BUSY_MS", 10_000)
     catalog.migrate()
@@ -250,8 +258,8 @@ def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     catalog.close()
 
 
-def test_of_several_servers_one_holds_a_name(catalog_url: str, catalog: Catalog) -> None:
-    other = open_catalog(catalog_url)
+def test_of_several_servers_one_holds_a_name(empty_database: str, catalog: Catalog) -> None:
+    other = open_catalog(empty_database)
     try:
         for _ in range(2):
             with catalog.hold("a") as ours, other.hold("a") as theirs, other.hold("b") as another:

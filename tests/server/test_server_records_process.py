@@ -54,7 +54,7 @@ def records(tmp_path: Path) -> Iterator[RecordsProcess]:
     running.close()
 
 
-def until(condition: Callable[[], Any], *, most_s: float = 30.0) -> None:
+def until(condition: Callable[[], Any], *, most_s: float = 120.0) -> None:
     deadline = time.monotonic() + most_s
     while not condition():
         assert time.monotonic() < deadline, "it never happened"

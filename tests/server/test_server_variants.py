@@ -11,9 +11,9 @@ from live_server import live_on
 
 
 async def test_the_loop_holds_on_every_catalog(
-    catalog_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RONDO_CATALOG_URL", catalog_url)
+    monkeypatch.setenv("RONDO_CATALOG_URL", empty_database)
     project = make_project(tmp_path / "project")
     async with live_on(project) as live:
         assert await live.release(prompt="# user\nAgain: {{ question }}\n") == 2
