@@ -39,12 +39,33 @@ provider = "extractive"
         ('[[alerts.rules]]\nname = "r"\non = "errors"\nchannels = ["nobody"]', "nobody"),
         ('[[alerts.rules]]\nname = "r"\non = "errors"\n[[alerts.rules]]\nname = "r"\non = "cost"', "two are called"),
         ('[alerts]\nwindow = "soon"', "window"),
+        ('[alerts]\nwindow = "0s"', "`window` is at least 1m"),
+        ('[alerts]\nrepeat = "5s"', "`repeat` is at least 1m"),
+        ('[alerts]\nkeep = "1h"', "`keep` is at least 1d"),
+        ('[[alerts.rules]]\nname = "r"\non = "errors"\nwindow = "0s"', "`window` is at least 1m"),
+        ('[[alerts.rules]]\nname = "r"\non = "burn_rate"\nmetric = "latency.p95_ms"\nabove = 0.5', "is a share"),
+        ('[[alerts.rules]]\nname = "r"\non = "burn_rate"\nmetric = "errors.rate"\nbelow = 0.5', "takes `above`"),
+        ('[[alerts.rules]]\nname = "r"\non = "burn_rate"\nmetric = "deflection"\nbelow = 1.0', "no room"),
+        ('[[alerts.rules]]\nname = "r"\non = "burn_rate"\nmetric = "errors.rate"\nabove = 0.0', "no room"),
+        ('[[alerts.rules]]\nname = "r"\non = "goal"\nmetric = "errors.rate"', "is no goal"),
+        ('[[alerts.rules]]\nname = "r"\non = "burn_rate"', "no goal is a share"),
+        (
+            '[[goals]]\nmetric = "cost.per_request_usd"\nat_most = 1\n[[alerts.rules]]\nname = "r"\non = "burn_rate"',
+            "no goal",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(text: str, words: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse(f"{PLAIN}\n{text}\n")
     assert words in str(refused.value)
+
+
+def test_a_rule_takes_the_bound_of_its_goal() -> None:
+    goal = '[[goals]]\nmetric = "errors.rate"\nat_most = 0.05\n'
+    rules = '[[alerts.rules]]\nname = "a"\non = "burn_rate"\n[[alerts.rules]]\nname = "b"\non = "goal"\n'
+    found = parse(f'{PLAIN}{goal}{rules}metric = "errors.rate"\n').alerts.rules
+    assert [rule.name for rule in found] == ["a", "b"]
 
 
 def test_everything_has_a_default() -> None:

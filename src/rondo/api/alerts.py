@@ -70,10 +70,10 @@ async def unsilence(asked: Asked) -> dict[str, Any]:
 
 
 async def test(asked: Asked) -> dict[str, Any]:
-    """Send a test to a channel of an app, now; `error` says why it did not arrive."""
+    """Send a test to a channel of an app, now; `error` says why it did not arrive, or for whom."""
     app, channel = asked.path("app"), asked.path("channel")
     tried = await asked.control.watching.alarms.courier.trial(asked.project, app, channel)
-    return {"app": app, "channel": channel, "sent": tried.error is None, "error": tried.error}
+    return {"app": app, "channel": channel, "sent": tried.error is None, "error": tried.error or tried.but}
 
 
 async def _story(asked: Asked) -> AlertView:

@@ -143,7 +143,9 @@ async def test(api: Api, ctx: click.Context, channel: str, app: str | None) -> N
     """Send a test to CHANNEL, as [alerts.channels] of the app's latest release has it."""
     name = await which(api, app)
     answer = await api.post(f"/api/apps/{segment(name)}/alerts/channels/{segment(channel)}/test", {}, slow=True)
-    told = "it arrived" if answer["sent"] else output.paint(f"it did not arrive: {one_line(answer['error'])}", "red")
+    told = "it arrived" if answer["sent"] else output.paint("it did not arrive", "red")
+    if answer["error"]:
+        told += output.paint(f": {one_line(answer['error'])}", "yellow" if answer["sent"] else "red")
     api.show(answer, lambda _: click.echo(f"{one_line(channel)} of {name}: {told}"))
     if not answer["sent"]:
         ctx.exit(1)

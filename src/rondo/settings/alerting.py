@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from rondo.clock import parse_duration
 from rondo.settings.environment import ENVIRONMENT
 from rondo.settings.table import ADDRESS, DURATION, VARIABLE, Name, Table
 
@@ -15,6 +17,9 @@ Kind = Literal[
 ]
 MAILBOX = r"^[^\s<>@,;:\"]{1,64}@[A-Za-z0-9.-]{1,253}$"
 Severity = Literal["info", "warning", "critical"]
+SHARES = {"errors.rate": True, "handed_over.rate": True, "deflection": False, "feedback.positive_rate": False}
+"""The metrics that are shares of what was counted, and whether more of one is worse."""
+
 _WITH_A_WINDOW_OF_THEIR_OWN = ("budget", "drift", "drain_lag", "judge_drift", "burn_rate")
 
 
@@ -93,9 +98,22 @@ class AlertRuleSettings(Table):
             raise ValueError(f"`{self.on}` takes no bound: its own report says what is too much")
         if self.on == "burn_rate" and self.metric is None and (self.above is not None or self.below is not None):
             raise ValueError("`burn_rate` with a bound needs `metric`")
+        if self.on == "burn_rate" and self.metric is not None:
+            self._leaves_room(self.metric)
         if self.on in _WITH_A_WINDOW_OF_THEIR_OWN and self.window != type(self).model_fields["window"].default:
             raise ValueError(f"`{self.on}` takes no `window`: it has its own")
+        check_span("window", self.window, least_s=60)
         return self
+
+    def _leaves_room(self, metric: str) -> None:
+        if metric not in SHARES:
+            raise ValueError(f"`burn_rate` takes a `metric` that is a share: {', '.join(SHARES)}")
+        wrong, right = ("below", "above") if SHARES[metric] else ("above", "below")
+        if getattr(self, wrong) is not None:
+            raise ValueError(f"`burn_rate` of {metric} takes `{right}`, not `{wrong}`")
+        bound = getattr(self, right)
+        if bound is not None and not (0 < bound <= 1 if SHARES[metric] else 0 <= bound < 1):
+            raise ValueError(f"`{right}` leaves no room for failure that could be used up: it is a share, such as 0.05")
 
 
 class AlertsSettings(Table):
@@ -110,6 +128,14 @@ class AlertsSettings(Table):
         20, ge=1, description="With fewer calls in the window nothing is known: one of two that fails wakes nobody."
     )
     repeat: str = Field("12h", pattern=DURATION, description="An alert that goes on is told again after this.")
+    keep: str = Field("90d", pattern=DURATION, description="An alert that is over is forgotten after this.")
+
+    @model_validator(mode="after")
+    def spans_make_sense(self) -> AlertsSettings:
+        check_span("window", self.window, least_s=60)
+        check_span("repeat", self.repeat, least_s=60)
+        check_span("keep", self.keep, least_s=86_400)
+        return self
 
     @model_validator(mode="after")
     def channels_exist(self) -> AlertsSettings:
@@ -122,3 +148,25 @@ class AlertsSettings(Table):
         if twice is not None:
             raise ValueError(f"alerts.rules: two are called {twice!r}; give each a name of its own")
         return self
+
+    def check_goals(self, goals: Collection[str]) -> None:
+        """Raises ValueError for a rule that takes its bound from a goal that is not there: it would watch nothing."""
+        for at, rule in enumerate(self.rules):
+            if rule.on not in ("goal", "burn_rate") or rule.above is not None or rule.below is not None:
+                continue
+            if rule.metric is None and not SHARES.keys() & set(goals):
+                raise ValueError(
+                    f"alerts.rules[{at}]: no goal is a share ({', '.join(SHARES)}), so nothing could burn; "
+                    "set `metric` and a bound, or a goal"
+                )
+            if rule.metric is not None and rule.metric not in goals:
+                raise ValueError(
+                    f"alerts.rules[{at}].metric: {rule.metric!r} is no goal; set `above` or `below`, or a goal"
+                )
+
+
+def check_span(name: str, text: str, *, least_s: int) -> None:
+    """Raises ValueError."""
+    if parse_duration(text) < least_s:
+        least = f"{least_s // 86_400}d" if least_s >= 86_400 else f"{least_s // 60}m"
+        raise ValueError(f"`{name}` is at least {least}")

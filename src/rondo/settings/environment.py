@@ -18,7 +18,7 @@ ENVIRONMENT: dict[str, str] = {
     "RONDO_ADMIN_KEY": "The admin key to create on first start, instead of a generated one.",
     "RONDO_PSEUDONYM_KEY": "Key of the tokens that guards put in place of personal data; one for all machines.",
     "RONDO_KEY_HOSTS": "Further hosts that keys may be sent to: `VARIABLE=host[:port] ...`.",
-    "RONDO_CA_FILE": "Certificates (PEM) of authorities to trust for providers, beside those of the system.",
+    "RONDO_CA_FILE": "Certificates (PEM) of authorities to trust for providers and alerts, beside those of the system.",
     "RONDO_PUBLIC_URL": "Address at which people reach the console, for links in alerts: `https://rondo.example.com`.",
     "RONDO_WEBHOOK_HOSTS": "Hosts of private networks that alerts may be sent to: `hooks.internal 10.0.0.5:8080`.",
     "RONDO_SMTP_URL": "Mail server for alerts: `smtps://user:password@host:465`, or `smtp://host:587` (STARTTLS).",

@@ -322,6 +322,7 @@ class ProjectSettings(Table):
         wanted = self.app.knowledge
         if wanted is not None and wanted not in self.knowledge:
             raise ValueError(f"app.knowledge: no knowledge is called {wanted!r}.{nearest(wanted, self.knowledge)}")
+        self.alerts.check_goals([goal.metric for goal in self.goals])
         return self
 
     def named_models(self) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
@@ -29,6 +30,10 @@ from rondo.traces.drain import DrainStatus
 START = 1_763_700_000_000_000
 GOALS = [{"metric": "errors.rate", "at_most": 0.05}]
 HOOKS = {"lasting": "2m", "channels": {"ops": {"kind": "webhook", "url": "http://127.0.0.1:9/"}}}
+
+
+LASTING = 8
+"""Looks: what `lasting` of HOOKS says."""
 
 
 class Records:
@@ -118,6 +123,14 @@ class Watch:
         return [each.kind for each in self.notices()]
 
 
+def fire(watch: Watch) -> Watch:
+    """Until its one alert fires."""
+    watch.records.set(0.2)
+    watch.look(LASTING + 1)
+    assert watch.one().status == "firing"
+    return watch
+
+
 class Time:
     """Both clocks, which a test moves."""
 
@@ -154,7 +167,7 @@ Talk = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[N
 
 
 @asynccontextmanager
-async def receiver(talk: Talk) -> Any:
+async def receiver(talk: Talk, tls: ssl.SSLContext | None = None) -> Any:
     """A server on this machine that gives each request (its head and body) to `talk`; yields its port and what came."""
     came: list[bytes] = []
 
@@ -176,7 +189,7 @@ async def receiver(talk: Talk) -> Any:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
         yield server.sockets[0].getsockname()[1], came
     finally:

@@ -44,8 +44,20 @@ def test_two_calls_at_night_are_nothing() -> None:
     hour = (300.0, 3_600.0)
     quiet = {w: Window(0.5 if w in hour else 0.0, 2 if w == 300 else 100) for w in WINDOWS_S}
     found = burning(quiet, 0.01, least=20)
-    assert found is not None
-    assert found.rate == 0
+    assert found is None, "a hundred in the hour burn; whether it goes on is not known"
+
+
+def test_traffic_that_stops_does_not_put_a_fire_out() -> None:
+    burnt = {w: Window(0.5, 1_000) for w in WINDOWS_S}
+    silent = {**burnt, 300.0: Window(None, 0), 1_800.0: Window(None, 0), 21_600.0: Window(0.5, 3)}
+    assert burning(silent, 0.01, least=20) is None
+    found = burning({**silent, 21_600.0: Window(0.5, 500)}, 0.01, least=20)
+    assert found is not None, "another pair knows"
+    assert found.pair.words == "3 d and 6 h"
+    calm = {w: Window(0.0, 1_000) for w in WINDOWS_S}
+    quiet = burning({**calm, 300.0: Window(None, 0)}, 0.01, least=20)
+    assert quiet is not None, "nothing burnt in the hour either"
+    assert quiet.rate == 0
 
 
 @given(st.lists(st.floats(0, 1), min_size=len(WINDOWS_S), max_size=len(WINDOWS_S)), st.floats(0.001, 1))

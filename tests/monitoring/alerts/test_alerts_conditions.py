@@ -130,8 +130,11 @@ def test_cost_that_jumps_is_seen(database: DuckDBStore) -> None:
         put(database, *(call(day * 86_400 + 1_800 + at, cost_usd=0.10) for at in range(30)))
     put(database, *(call(60 + at, cost_usd=0.10) for at in range(30)))
     assert look(database, rule("cost")).level != "bad"
-    put(database, *(call(200 + at, cost_usd=1.0) for at in range(30)))
-    assert look(database, rule("cost")).level == "bad"
+    dear = [call(200 + at, cost_usd=1.0 + at) for at in range(30)]
+    put(database, *dear)
+    seen = look(database, rule("cost"))
+    assert seen.level == "bad"
+    assert calls_behind(database, "p", seen) == [each.trace_id for each in reversed(dear[-10:])]
     assert look(database, rule("latency")).level != "bad"
 
 

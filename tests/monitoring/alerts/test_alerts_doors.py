@@ -74,7 +74,11 @@ async def test_from_calls_to_the_story_of_an_alert(live: Live) -> None:
     assert [each["rule"] for each in status["alerts"]] == ["calls"]
     checks = {each["name"]: each["ok"] for each in (await live.get("/api/doctor"))["checks"]}
     assert checks["alert bot calls"] is False
+    what = 'app="bot",rule="calls",severity="critical"'
+    metrics = (await live.ask("GET", "/metrics")).text
+    assert f'rondo_alerts_firing{{{what},state="firing"}} 1.0' in metrics
     acked = await live.post(f"/api/alerts/{alert['id']}/acknowledge", {"note": "on it"})
+    assert f'rondo_alerts_firing{{{what},state="acknowledged"}} 1.0' in (await live.ask("GET", "/metrics")).text
     assert acked["state"] == "acknowledged"
     assert acked["alert"]["acknowledged"]["note"] == "on it"
     checks = {each["name"]: each["ok"] for each in (await live.get("/api/doctor"))["checks"]}
@@ -82,6 +86,7 @@ async def test_from_calls_to_the_story_of_an_alert(live: Live) -> None:
     over = await live.post(f"/api/alerts/{alert['id']}/resolve", {})
     assert over["alert"]["ended_at"] is not None
     assert over["alert"]["resolved_by"] == "admin"
+    assert "rondo_alerts_firing{" not in (await live.ask("GET", "/metrics")).text
 
 
 async def test_a_channel_is_tried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,108 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import email
 import email.policy
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rondo.errors import UpstreamError
+from monitoring.alerts.mail_house import at, letter, smtp
+from rondo.errors import UpstreamError, UpstreamTimeout
 from rondo.monitoring.alerts import mail, notice
 from rondo.monitoring.alerts.mail import Mailer, MailServer
 
-Answer = Callable[[str], str]
 
-
-@asynccontextmanager
-async def smtp(
-    refuse: str = "", greeting: str = "220 ready", features: tuple[str, ...] = (), hang: bool = False
-) -> AsyncIterator[tuple[int, list[str], list[str]]]:
-    """A small mail server: its port, the commands it got, and the mails. `refuse` is the verb that it answers 550."""
-    commands: list[str] = []
-    mails: list[str] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await _talk(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(f"{greeting}\r\n".encode())
-        while line := (await reader.readline()).decode().strip():
-            commands.append(line)
-            verb = line.split(" ")[0].split(":")[0].upper()
-            if hang:
-                await asyncio.sleep(5)
-            if refuse and verb == refuse:
-                writer.write(b"550 5.7.1 no, user:hunter2\r\n")
-            elif verb == "EHLO":
-                lines = ["rondo.test", *features]
-                said = [f"250{'-' if at < len(lines) - 1 else ' '}{word}\r\n" for at, word in enumerate(lines)]
-                writer.write("".join(said).encode())
-            elif verb == "DATA":
-                writer.write(b"354 go on\r\n")
-                body = await reader.readuntil(b"\r\n.\r\n")
-                mails.append(body.decode())
-                writer.write(b"250 taken\r\n")
-            elif verb == "QUIT":
-                writer.write(b"221 bye\r\n")
-                return
-            else:
-                writer.write(b"250 ok\r\n")
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], commands, mails
-    finally:
-        server.close()
-
-
-def at(port: int, **more: Any) -> MailServer:
-    plain = {"host": "127.0.0.1", "encrypted": False, "user": None, "password": None, "sender": "r@example.com"}
-    return MailServer(**{**plain, "port": port, **more})
-
-
-def content(title: str = "bot: errors fires", text: str = "errors.rate is 0.2.") -> dict[str, Any]:
-    data = {
-        "title": title,
-        "text": text,
-        "severity": "critical",
-        "status": "firing",
-        "traces": ["0" * 32],
-        "release": "bot#7: split by ann",
-        "links": {"alert": "https://rondo.example.com/alerts/alert_1", "calls": "/calls?app=bot"},
-    }
-    return {"type": "alert.firing", "timestamp": "", "data": data}
-
-
-def letter(**more: Any) -> EmailMessage:
-    return mail.message("msg_1", content(**more), "Rondo <r@example.com>", ["a@example.com", "b@example.com"])
-
-
-async def sent(server: MailServer, **more: float) -> None:
+async def sent(server: MailServer, **more: float) -> str | None:
     mailer = Mailer()
     try:
-        await mailer.send(server, letter(), **more)
+        return await mailer.send(server, letter(), **more)
     finally:
         mailer.close()
 
 
 async def test_mail_arrives_as_text_and_as_html() -> None:
-    async with smtp() as (port, commands, mails):
-        await sent(at(port))
-    assert [line for line in commands if line.lower().startswith("rcpt")] == [
+    async with smtp() as came:
+        assert await sent(at(came.port)) is None
+    assert [line for line in came.commands if line.lower().startswith("rcpt")] == [
         "rcpt TO:<a@example.com>",
         "rcpt TO:<b@example.com>",
     ]
-    parsed = email.message_from_string(mails[0], policy=email.policy.default)
+    parsed = email.message_from_string(came.mails[0], policy=email.policy.default)
     assert parsed["Subject"] == "[critical] bot: errors fires"
     assert parsed["Message-ID"] == "<msg_1@rondo.alerts>"
     assert isinstance(parsed, EmailMessage)
@@ -125,30 +54,61 @@ def test_hostile_words_are_words() -> None:
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 async def test_what_is_refused_is_told_without_the_servers_words(verb: str) -> None:
-    async with smtp(refuse=verb) as (port, _, _):
+    async with smtp(refuse=verb) as came:
         with pytest.raises(UpstreamError) as refused:
-            await sent(at(port))
+            await sent(at(came.port))
     assert "hunter2" not in str(refused.value)
 
 
 async def test_no_password_goes_over_a_line_that_is_not_encrypted() -> None:
-    async with smtp(features=("AUTH PLAIN LOGIN",)) as (port, commands, _):
+    async with smtp(features=("AUTH PLAIN LOGIN",)) as came:
         with pytest.raises(UpstreamError, match="no encryption"):
-            await sent(at(port, user="u", password="hunter2"))
-    assert not any("AUTH" in line for line in commands)
+            await sent(at(came.port, user="u", password="hunter2"))
+    assert not any("AUTH" in line for line in came.commands)
 
 
-async def test_a_server_that_hangs_is_left() -> None:
-    async with smtp(hang=True) as (port, _, _):
-        with pytest.raises(UpstreamError, match=r"did not take it within 0\.1 s"):
-            await sent(at(port), timeout_s=0.1)
+async def test_a_server_that_hangs_is_left_and_holds_no_thread() -> None:
+    mailer = Mailer()
+    try:
+        async with smtp(hang="") as slow, smtp() as quick:
+            for _ in range(3):  # more than there are threads
+                with pytest.raises(UpstreamTimeout, match=r"did not take it within 0\.1 s"):
+                    await mailer.send(at(slow.port), letter(), timeout_s=0.1)
+            assert await mailer.send(at(quick.port), letter(), timeout_s=5) is None
+            assert len(quick.mails) == 1
+    finally:
+        mailer.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("mail"):
+            thread.join(5)
+            assert not thread.is_alive(), "a process could not end"
+
+
+async def test_one_recipient_who_is_refused_keeps_it_from_nobody_else() -> None:
+    async with smtp(refuse="RCPT TO:<a@example.com>") as came:
+        assert await sent(at(came.port)) == "The mail server refused it for a@example.com."
+    assert len(came.mails) == 1
+
+
+async def test_a_mail_that_is_taken_is_sent_whatever_becomes_of_the_goodbye() -> None:
+    async with smtp(hang="QUIT") as came:
+        assert await sent(at(came.port), timeout_s=5) is None
+    assert len(came.mails) == 1
+
+
+@settings(max_examples=30)
+@given(st.text(), st.text())
+def test_any_words_make_a_mail(title: str, text: str) -> None:
+    written = letter(title=title, text=text)
+    assert len(written.as_bytes()) > 0
+    assert written.keys() == letter().keys()
 
 
 @pytest.mark.parametrize("greeting", ["554 go away", "SSH-2.0", "220 " + "x" * 10_000])
 async def test_what_is_no_mail_server_is_a_failure(greeting: str) -> None:
-    async with smtp(greeting=greeting) as (port, _, _):
+    async with smtp(greeting=greeting) as came:
         with pytest.raises(UpstreamError):
-            await sent(at(port))
+            await sent(at(came.port))
 
 
 async def test_a_server_that_is_down_is_a_failure() -> None:
@@ -164,6 +124,12 @@ def test_a_wrong_address_is_told_without_its_words(url: str | None) -> None:
         mail.mail_server(url, "r@example.com")
     assert "hunter2" not in str(refused.value)
     assert "RONDO_SMTP_URL" in str(refused.value)
+
+
+@pytest.mark.parametrize("sender", ["Rondo", "rondo.example.com", "<>"])
+def test_a_sender_that_is_no_address_is_told(sender: str) -> None:
+    with pytest.raises(UpstreamError, match="RONDO_SMTP_FROM is no address"):
+        mail.mail_server("smtps://mail.example.com", sender)
 
 
 def test_an_address_is_read_whole() -> None:

@@ -131,6 +131,8 @@ def test_an_acknowledged_one_is_told_again_only_where_it_is_worse() -> None:
     assert told(firing, "firing", 1.4, by) is None
     assert told(firing, "firing", 1.5, by) == "worse"
     assert told(structs.replace(firing, no_data=True), "firing", 9.0, by) is None
+    assert told(firing, None, 1.0, by) is None, "taken on while it was silenced, or pending"
+    assert told(firing, None, 1.5, by) == "worse"
     small = structs.replace(by, excess=0.01)
     assert told(firing, "firing", 0.05, small) is None
     assert told(firing, "firing", 0.12, small) == "worse"

@@ -71,8 +71,9 @@ async def test(visit: Visit) -> Response:
         tried = await visit.control.watching.alarms.courier.trial(visit.project, app, channel)
     except NotFound as error:
         return await _page(visit, error=error)
-    if tried.error is not None:
-        refused = InvalidRequest(f"The test did not reach {channel} of {app}.", remedy=tried.error)
+    if tried.error is not None or tried.but is not None:
+        whom = f"everyone of {channel} of {app}" if tried.error is None else f"{channel} of {app}"
+        refused = InvalidRequest(f"The test did not reach {whom}.", remedy=tried.error or tried.but)
         return await _page(visit, error=refused)
     return go("/alerts", did="channel-tested")
 

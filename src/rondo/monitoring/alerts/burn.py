@@ -50,20 +50,27 @@ class Burn(Struct, frozen=True, kw_only=True):
 
 
 def burning(windows: Mapping[float, Window], allowed: float, *, least: int) -> Burn | None:
-    """`allowed` is the share that may go wrong, above 0. None where no pair has `least` in its long window.
+    """`allowed` is the share that may go wrong, above 0. None where nothing is known: no pair has `least` in its long
+    window, or one burns in its long window, its short one has too few to say whether it goes on, and no other fires.
 
     The short window only says whether it goes on, so it needs a fifth of that.
     """
     found: list[Burn] = []
+    is_open = False
     for pair in PAIRS:
         long, short = windows[pair.long_s], windows[pair.short_s]
         if long.bad is None or long.n < least:
             continue
         is_known = short.bad is not None and short.n >= max(1, least // 5)
+        if not is_known and long.bad / allowed > pair.rate:
+            is_open = True
+            continue
         rate = min(long.bad, short.bad if is_known and short.bad is not None else 0.0) / allowed
         found.append(Burn(pair=pair, rate=rate, share=rate / pair.rate, n=long.n))
     if not found:
         return None
     largest = max(found, key=lambda each: each.share)
+    if is_open and largest.share <= 1:
+        return None
     told = next((each for each in found if each.share > 1), largest)
     return structs.replace(told, share=largest.share)

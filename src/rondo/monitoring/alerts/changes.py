@@ -10,13 +10,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import Struct, field, structs
 from sqlalchemy import Connection
 
 from rondo.monitoring.alerts import notice, state, store
 from rondo.monitoring.alerts.declared import channels_of
 from rondo.monitoring.alerts.evidence import change_before
 from rondo.monitoring.alerts.model import (
+    ENGINE,
     Alert,
     AlertEvent,
     Notice,
@@ -29,10 +30,8 @@ from rondo.monitoring.alerts.model import (
 )
 from rondo.settings.alerting import AlertsSettings
 
-ENGINE = "alerts"
-"""The actor of what nobody did."""
-
 _FLAP_US = 6 * 3_600_000_000
+_ANOTHERS_US = 120_000_000
 _GONE = "It is not there any more."
 _UNWATCHED = "It is not watched any more."
 
@@ -40,7 +39,8 @@ _UNWATCHED = "It is not watched any more."
 class Looked(Struct, frozen=True, kw_only=True):
     """One look at a project. `rules` and `seen` are by app and rule; what could not be looked at is in no `seen`.
 
-    `passed_s` is what went by since the last look, by a clock that does not jump; None at the first.
+    `passed_s` is what went by since the last look, by a clock that does not jump; None at the first. `mine` are the
+    fingerprints of open alerts that this server looks after where each sees only its own; `write` brings it up to date.
     """
 
     project: str
@@ -49,6 +49,7 @@ class Looked(Struct, frozen=True, kw_only=True):
     rules: Mapping[tuple[str, str], Rule]
     seen: Mapping[tuple[str, str], Sequence[Seen]]
     settings: Mapping[str, AlertsSettings]
+    mine: set[str] = field(default_factory=set)
 
 
 class _At(NamedTuple):
@@ -70,7 +71,8 @@ def write(connection: Connection, look: Looked) -> None:
             _end_unwatched(at, alert)
             continue
         seen = _seen_of(alert, look.seen.get((alert.app, alert.rule)))
-        if seen is not None:
+        if seen is not None and not _is_anothers(look, alert, seen):
+            look.mine.add(alert.fingerprint)
             _go_on(at, alert, rule, seen)
     for place, found in look.seen.items():
         rule = look.rules[place]
@@ -78,10 +80,12 @@ def write(connection: Connection, look: Looked) -> None:
             mark = fingerprint(rule.app, rule.name, seen.labels)
             if mark not in known:
                 known.add(mark)
+                look.mine.add(mark)
                 _begin(at, rule, seen, mark)
+    look.mine.intersection_update(known)
 
 
-def tell(connection: Connection, alert: Alert, kind: NoticeKind, rule_channels: Sequence[str], now: int) -> Alert:
+def tell(connection: Connection, alert: Alert, kind: NoticeKind, channels: Sequence[str], now: int) -> Alert:
     """Note down that these channels are to be told; the alert as told."""
     told = structs.replace(
         alert,
@@ -91,16 +95,18 @@ def tell(connection: Connection, alert: Alert, kind: NoticeKind, rule_channels: 
         acknowledged=None if kind == "worse" else alert.acknowledged,
     )
     content = notice.payload(alert, kind, now)
-    for channel in rule_channels:
+    for channel in channels:
         store.insert_notice(
             connection, new_notice(alert.project, alert.app, channel, kind, content, now, alert=alert.id)
         )
     return told
 
 
-def told_to(rule: Rule | None, settings: AlertsSettings) -> list[str]:
-    """The channels of a rule; all of them where it is not declared any more."""
-    return list(settings.channels) if rule is None else channels_of(rule, settings)
+def tell_end(connection: Connection, alert: Alert, settings: AlertsSettings, now: int) -> Alert:
+    """Whoever was told of it, and is still there, is told that it is over: neither a silence that came meanwhile nor a
+    change of the rule's channels leaves them with something open."""
+    told = store.channels_told(connection, alert.project, alert.id)
+    return tell(connection, alert, "resolved", [name for name in told if name in settings.channels], now)
 
 
 def new_notice(  # noqa: PLR0917 - to whom, what, when: in the order one says it
@@ -189,7 +195,9 @@ def _save(at: _At, before: Alert, now: Alert, rule: Rule) -> None:
         excess=latest.seen.excess,
         acknowledged=latest.acknowledged,
     )
-    if kind is not None and not any(each.matches(latest, at.look.now) for each in at.silences):
+    if kind == "resolved":
+        latest = tell_end(at.connection, latest, at.look.settings[rule.app], at.look.now)
+    elif kind is not None and not any(each.matches(latest, at.look.now) for each in at.silences):
         if kind == "worse":
             latest = _noted(at.connection, latest, "worse", now.seen, at.look.now)
         latest = tell(at.connection, latest, kind, channels_of(rule, at.look.settings[rule.app]), at.look.now)
@@ -207,7 +215,7 @@ def _end_unwatched(at: _At, alert: Alert) -> None:
     ended = _noted(at.connection, ended, "resolved", seen, at.look.now)
     settings = at.look.settings.get(alert.app)
     if settings is not None and alert.told_kind is not None:
-        ended = tell(at.connection, ended, "resolved", told_to(None, settings), at.look.now)
+        ended = tell_end(at.connection, ended, settings, at.look.now)
     store.save_alert(at.connection, alert, ended)
 
 
@@ -246,6 +254,17 @@ def _seen_of(alert: Alert, found: Sequence[Seen] | None) -> Seen | None:
     if blind is not None:
         return structs.replace(blind, labels=labels)
     return Seen(rule=alert.rule, level="clear", sentence=_GONE, labels=labels)
+
+
+def _is_anothers(look: Looked, alert: Alert, seen: Seen) -> bool:
+    """Each server sees the way of its own records only. So one where none waits says nothing of what another server saw
+    waiting a short while ago; later it does, since that one may be gone."""
+    return (
+        alert.on == "drain_lag"
+        and seen.level != "bad"
+        and alert.fingerprint not in look.mine
+        and look.now - alert.looked_at < _ANOTHERS_US
+    )
 
 
 def is_quiet(look: Looked, open_alerts: Sequence[Alert]) -> bool:

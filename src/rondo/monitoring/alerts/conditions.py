@@ -173,6 +173,8 @@ def _behind(
         words.update(_BEHIND[metric])
     elif bound is not None and metric in _OVER_MS:
         words["min_ms"] = f"{max(bound, 0.0):.6g}"
+    elif metric == "cost.total_usd":
+        words["min_cost"] = "0"  # all of them, the dearest first
     elif bound is not None and metric in _OVER_USD:
         words["min_cost"] = f"{max(bound, 0.0):.6g}"
     elif "." in metric and metric.split(".", maxsplit=1)[0] not in ("latency", "first_token", "cost", "calls"):

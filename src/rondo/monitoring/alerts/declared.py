@@ -8,11 +8,11 @@ from typing import Any
 from msgspec import structs
 from pydantic import ValidationError
 
+from rondo.clock import parse_duration
 from rondo.monitoring.alerts.model import Rule
 from rondo.monitoring.goals import live_percent
 from rondo.reviews.model import rules_of
-from rondo.settings.alerting import AlertRuleSettings, AlertsSettings
-from rondo.settings.steps import parse_duration
+from rondo.settings.alerting import SHARES, AlertRuleSettings, AlertsSettings
 
 _NAME = "goal:"
 _OF_GOALS = ("goal", "burn_rate")
@@ -24,6 +24,15 @@ def settings_of(about: Mapping[str, Any]) -> AlertsSettings:
         return AlertsSettings.model_validate(about.get("alerts") or {})
     except ValidationError:
         return AlertsSettings()
+
+
+def is_unread(about: Mapping[str, Any]) -> bool:
+    """Whether there is an `[alerts]` that this Rondo cannot read, as one that a newer server took may be."""
+    try:
+        AlertsSettings.model_validate(about.get("alerts") or {})
+    except ValidationError:
+        return True
+    return False
 
 
 def rules_of_app(app: str, about: Mapping[str, Any]) -> list[Rule]:
@@ -100,10 +109,11 @@ def is_share(metric: str) -> bool:
     return metric in COUNTED
 
 
-COUNTED: dict[str, tuple[str, bool]] = {
-    "errors.rate": ("calls.count", True),
-    "handed_over.rate": ("handed_over.known_count", True),
-    "deflection": ("handed_over.known_count", False),
-    "feedback.positive_rate": ("feedback.count", False),
+_COLUMNS = {
+    "errors.rate": "calls.count",
+    "handed_over.rate": "handed_over.known_count",
+    "deflection": "handed_over.known_count",
+    "feedback.positive_rate": "feedback.count",
 }
+COUNTED: dict[str, tuple[str, bool]] = {name: (_COLUMNS[name], worse) for name, worse in SHARES.items()}
 """Shares, by metric: the column that says of how many, and whether more of it is worse."""

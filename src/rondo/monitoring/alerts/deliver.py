@@ -1,7 +1,9 @@
 """Delivery: what the outbox holds reaches its channels, in order within each, and no channel waits for another.
 
 A notice is taken before it is sent and noted after, so it is sent at least once, and by one server at a time. One that
-fails is tried again for a day, each time after about twice as long; then it is given up, and health says so.
+fails is tried again for a day, each time after about twice as long; then it is given up, and health says so. Tries are
+counted, not hours, so no jump of the clock gives one up. What a receiver refuses for its content is given up sooner:
+the next notice waits for it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from msgspec import Struct, structs
 
 from rondo import clock
 from rondo.catalog.engine import Catalog
-from rondo.errors import InvalidRequest, NotFound, RondoError, UpstreamError
+from rondo.errors import InvalidRequest, NotFound, RondoError
 from rondo.governance import projects
 from rondo.monitoring.alerts import mail, notice, slack, store, webhook
 from rondo.monitoring.alerts.changes import new_notice
@@ -31,9 +33,9 @@ _POLL_S = 2.0
 _LEASE_US = 60_000_000
 _FIRST_S = 5.0
 _LONGEST_S = 3_600.0
-_LEAST_TRIES = 5
 _MOST_TRIES = 32  # what a day holds, at these intervals
-_DAY_US = 86_400_000_000
+_MOST_REFUSED = 8  # ten minutes
+_REFUSED = (400, 413, 422)
 _AT_ONCE = 32
 _log = logging.getLogger("rondo.alerts")
 
@@ -41,11 +43,13 @@ Channel = tuple[str, str, str]
 
 
 class Tried(Struct, frozen=True, kw_only=True):
-    """How it went; `wait_s` is how long the receiver asks to be left alone, `final` that it wants none ever again."""
+    """How it went. `but` is what is missing where it arrived, `wait_s` how long the receiver asks to be left alone;
+    after `most` tries it is given up."""
 
     error: str | None = None
+    but: str | None = None
     wait_s: int | None = None
-    final: bool = False
+    most: int = _MOST_TRIES
 
 
 class Courier:
@@ -139,7 +143,7 @@ class Courier:
             taken = structs.replace(waiting, attempts=waiting.attempts + 1)
             settings = await asyncio.to_thread(self._channel, taken.project, taken.app, taken.channel)
             if settings is None:
-                tried = Tried(error="The app has no such channel any more.", final=True)
+                tried = Tried(error="The app has no such channel any more.", most=1)
             else:
                 tried = await self._send(taken, settings)
             await asyncio.to_thread(self._note, self._after(taken, tried))
@@ -154,11 +158,9 @@ class Courier:
             content = notice.with_address(each.payload, (self._secret("RONDO_PUBLIC_URL") or "").rstrip("/") or None)
             if settings.kind == "email":
                 server = mail.mail_server(self._secret("RONDO_SMTP_URL"), self._secret("RONDO_SMTP_FROM"))
-                await self._mailer.send(server, mail.message(each.id, content, server.sender, settings.to))
-                return Tried()
+                letter = mail.message(each.id, content, server.sender, settings.to)
+                return Tried(but=await self._mailer.send(server, letter))
             return await self._post(each, content, settings)
-        except UpstreamError as error:
-            return Tried(error=str(error))
         except RondoError as error:
             return Tried(error=str(error))
         except Exception as error:
@@ -182,7 +184,8 @@ class Courier:
         if 300 <= answered.status < 400:
             return Tried(error=f"It answered {answered.status}, a redirect; those are not followed.")
         said = f": {answered.words}" if answered.words else ""
-        return Tried(error=f"It answered {answered.status}{said}", wait_s=answered.wait_s, final=answered.status == 410)
+        most = 1 if answered.status == 410 else _MOST_REFUSED if answered.status in _REFUSED else _MOST_TRIES
+        return Tried(error=f"It answered {answered.status}{said}", wait_s=answered.wait_s, most=most)
 
     def _variable(self, name: str | None) -> str:
         """Raises InvalidRequest where it is not set."""
@@ -197,10 +200,8 @@ class Courier:
         """Sent, given up, or due again."""
         now = clock.now_us()
         if tried.error is None:
-            return structs.replace(taken, status="sent", error=None, ended_at=now)
-        age = now - taken.created_at
-        over = taken.attempts >= _MOST_TRIES or (age > _DAY_US and taken.attempts >= _LEAST_TRIES)
-        if tried.final or over:
+            return structs.replace(taken, status="sent", error=tried.but, ended_at=now)
+        if taken.attempts >= tried.most:
             _log.warning("a notice to %s of %s is given up: %s", taken.channel, taken.app, tried.error)
             return structs.replace(taken, status="dead", error=tried.error[:500], ended_at=now)
         wait_s = max(backoff_s(taken.attempts) * (0.5 + self._chance()), float(tried.wait_s or 0))

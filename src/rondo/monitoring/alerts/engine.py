@@ -18,12 +18,13 @@ from sqlalchemy import Connection
 
 from rondo import clock
 from rondo.catalog.engine import Catalog
+from rondo.clock import parse_duration
 from rondo.errors import RondoError
 from rondo.governance import projects
 from rondo.limits.status import Status
 from rondo.monitoring.alerts import changes, conditions, store, surroundings
 from rondo.monitoring.alerts.changes import Looked
-from rondo.monitoring.alerts.declared import rules_of_app, settings_of
+from rondo.monitoring.alerts.declared import is_unread, rules_of_app, settings_of
 from rondo.monitoring.alerts.deliver import Courier
 from rondo.monitoring.alerts.evidence import calls_behind
 from rondo.monitoring.alerts.model import Alert, Rule, Seen, fingerprint
@@ -35,7 +36,7 @@ from rondo.store.base import RecordStore
 from rondo.traces.drain import DrainView
 
 EVERY_S = 15.0
-_KEPT_US = 90 * 86_400_000_000
+_SILENCES_KEPT_US = 90 * 86_400_000_000
 _TIDY_S = 3_600.0
 _log = logging.getLogger("rondo.alerts")
 
@@ -81,8 +82,11 @@ class Alarms:
         self._numbers: dict[str, Numbers] = {}
         self._looked_at: dict[str, float] = {}
         self._watched: dict[str, list[Watched]] = {}
+        self._mine: dict[str, set[str]] = {}
         self._tidied = float("-inf")
         self._fault: str | None = None
+        self._faults: dict[str, str] = {}
+        self._unread: dict[str, list[str]] = {}
 
     async def run(self, ended: asyncio.Event) -> None:
         """Until `ended` is set."""
@@ -91,11 +95,19 @@ class Alarms:
             both.create_task(self._watch(ended))
 
     async def look(self) -> None:
-        """Look at everything once. Raises RondoError where the catalog fails."""
+        """Look at everything once; a project that cannot be looked at keeps no other from it. Raises RondoError where
+        the catalog fails."""
         with_budgets = await asyncio.to_thread(self._with_budgets)
         for project, needed in with_budgets.items():
-            spent = await self._spent(project) if needed else None
-            await asyncio.to_thread(self._look_at, project, spent)
+            try:
+                spent = await self._spent(project) if needed else None
+                await asyncio.to_thread(self._look_at, project, spent)
+                self._faults.pop(project, None)
+            except Exception as error:
+                self._looked_at.pop(project, None)  # what passes meanwhile is nobody's
+                if project not in self._faults:
+                    _log.warning("alerts of %s wait: %s", project, error, exc_info=not isinstance(error, RondoError))
+                self._faults[project] = _told(error)
         if clock.monotonic() - self._tidied >= _TIDY_S:
             self._tidied = clock.monotonic()
             await asyncio.to_thread(self._tidy, list(with_budgets))
@@ -107,8 +119,9 @@ class Alarms:
 
     def faults(self, project: str) -> list[str]:
         """Why some of it could not be looked at, in sentences."""
-        found = [f"{each.rule.app}, {each.rule.name}: {each.fault}" for each in self.watched(project) if each.fault]
-        return [self._fault, *found] if self._fault is not None else found
+        whole = [each for each in (self._fault, self._faults.get(project)) if each is not None]
+        parts = [f"{each.rule.app}, {each.rule.name}: {each.fault}" for each in self.watched(project) if each.fault]
+        return [*whole, *self._unread.get(project, []), *parts]
 
     async def _watch(self, ended: asyncio.Event) -> None:
         while not ended.is_set():
@@ -118,9 +131,8 @@ class Alarms:
             except Exception as error:
                 if self._fault is None:
                     _log.warning("alerts wait: %s", error, exc_info=not isinstance(error, RondoError))
-                self._fault = (
-                    f"alerts cannot be looked at: {error if isinstance(error, RondoError) else type(error).__name__}"
-                )
+                self._looked_at.clear()
+                self._fault = _told(error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), EVERY_S)
 
@@ -152,6 +164,7 @@ class Alarms:
             rules={(rule.app, rule.name): rule for rule in known.rules},
             seen={(each.rule.app, each.rule.name): each.seen for each in watched if each.fault is None},
             settings=known.settings,
+            mine=self._mine.setdefault(project, set()),
         )
         self._looked_at[project] = moment
         if changes.is_quiet(look, known.open):
@@ -173,6 +186,11 @@ class Alarms:
                 found[rule.app, rule.name] = surroundings.judge_drift(rule, connection, project)
             elif rule.on == "drift":
                 found[rule.app, rule.name] = surroundings.drift(rule, self._drift(connection, project, rule.app))
+        self._unread[project] = [
+            f"{name}: its [alerts] cannot be read by this server, so nobody is told"
+            for name, about in apps
+            if is_unread(about)
+        ]
         settings = {name: settings_of(about) for name, about in apps}
         return _Known(rules=rules, settings=settings, open=store.open_alerts(connection, project), surroundings=found)
 
@@ -204,10 +222,22 @@ class Alarms:
                 return structs.replace(seen, traces=calls_behind(self._records, project, seen))
             except RondoError:
                 return seen
+            except Exception:  # better told without its calls than not
+                _log.exception("the calls behind %s of %s cannot be found", rule.name, rule.app)
+                return seen
 
         return {place: [traced(seen, look.rules[place]) for seen in found] for place, found in look.seen.items()}
 
     def _tidy(self, names: Sequence[str]) -> None:
-        with self._catalog.begin() as connection:
-            for project in names:
-                store.forget_notices(connection, project, clock.now_us() - _KEPT_US)
+        """Forget what was over long ago."""
+        now = clock.now_us()
+        for project in names:
+            with self._catalog.begin() as connection:
+                for app in releases.list_apps(connection, project):
+                    kept_s = parse_duration(settings_of(app.settings).keep)
+                    store.forget(connection, project, app.name, now - int(kept_s * 1_000_000))
+                store.forget_silences(connection, project, now - _SILENCES_KEPT_US)
+
+
+def _told(error: Exception) -> str:
+    return f"alerts cannot be looked at: {error if isinstance(error, RondoError) else type(error).__name__}"

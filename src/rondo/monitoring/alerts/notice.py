@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from rondo import clock
-from rondo.monitoring.alerts.model import Alert, Behind, NoticeKind
+from rondo.monitoring.alerts.model import ENGINE, Alert, Behind, NoticeKind
 
 _WORDS: dict[NoticeKind, str] = {
     "firing": "fires",
@@ -24,12 +24,15 @@ _WORDS: dict[NoticeKind, str] = {
 def payload(alert: Alert, kind: NoticeKind, now: int) -> dict[str, Any]:
     """Of an alert, as it is now."""
     seen = alert.seen if alert.seen.level == "bad" or kind == "resolved" else alert.worst
+    text = seen.sentence
+    if alert.resolved_by not in (None, ENGINE):
+        text = f"{alert.resolved_by} says that it is over. What was seen last: {text}"
     return {
         "type": f"alert.{kind}",
         "timestamp": clock.iso(now),
         "data": {
             "title": f"{alert.app}: {alert.rule} {_WORDS[kind]}",
-            "text": seen.sentence,
+            "text": text,
             "alert": alert.id,
             "project": alert.project,
             "app": alert.app,
@@ -45,6 +48,7 @@ def payload(alert: Alert, kind: NoticeKind, now: int) -> dict[str, Any]:
             "fired_at": None if alert.fired_at is None else clock.iso(alert.fired_at),
             "ended_at": None if alert.ended_at is None else clock.iso(alert.ended_at),
             "acknowledged_by": None if alert.acknowledged is None else alert.acknowledged.by,
+            "resolved_by": alert.resolved_by,
             "traces": alert.worst.traces,
             "release": None if alert.release is None else release_words(alert.app, alert.release),
             "rollout": None if alert.release is None else alert.release.rollout,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 
@@ -26,11 +27,14 @@ _CONNECT_S = 5.0
 _READ = 2_048
 _SHOWN = 200
 _LONGEST_WAIT_S = 3_600
+_PARTS = re.compile(r"[/?&=]")
+_LEAST_SECRET = 8
 _UNSHOWABLE = re.compile(r"[^\x20-\x7e]+")
 
 
 class Answered(Struct, frozen=True, kw_only=True):
-    """What came back. `words` is the beginning of the body, `wait_s` how long it asks to be left alone."""
+    """What came back. `words` is the beginning of the body, without the parts of the address that it repeats: where
+    that is the secret, nobody reads it here. `wait_s` is how long it asks to be left alone."""
 
     status: int
     words: str
@@ -81,7 +85,7 @@ class Poster:
         try:
             own = {"host": origin.authority, "accept-encoding": "identity", **head, "connection": "close"}
             await connection.ask(b"%b%d\r\n\r\n" % (address.request_head(path, own), len(body)), body, timeout_s)
-            return await _answer(connection)
+            return await _answer(connection, path)
         finally:
             connection.abort()
 
@@ -113,11 +117,17 @@ class CheckedNames(Names):
     def check_literal(self, host: str, port: int) -> None:
         """For a host that a proxy will look up. Raises UpstreamUnreachable."""
         try:
-            sound = self._allowed.may_reach(host, port, host)
-        except ValueError:  # a name, which is the proxy's to judge
-            sound = host != "localhost" or self._allowed.names(host, port)
+            sound = self._allowed.may_reach(host, port, _address_of(host))
+        except (ValueError, OSError):  # a name, which is the proxy's to judge
+            plain = host.rstrip(".")
+            sound = not (plain == "localhost" or plain.endswith(".localhost")) or self._allowed.names(host, port)
         if not sound:
             raise _refused(host)
+
+
+def _address_of(host: str) -> str:
+    """The address that a host is, also as `127.1` or `0x7f000001`. Raises OSError where it is a name."""
+    return host if ":" in host else socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
 
 
 def _refused(host: str) -> RondoError:
@@ -127,7 +137,7 @@ def _refused(host: str) -> RondoError:
     )
 
 
-async def _answer(connection: Connection) -> Answered:
+async def _answer(connection: Connection, path: str) -> Answered:
     """The status decides; of the body no more is read than is shown, and none that does not come soon."""
     body = b""
     try:
@@ -136,7 +146,11 @@ async def _answer(connection: Connection) -> Answered:
                 body += part
     except (TimeoutError, UpstreamError):
         pass  # what was said is said
-    words = _UNSHOWABLE.sub(" ", body[:_READ].decode("utf-8", "replace")).strip()[:_SHOWN]
+    words = _UNSHOWABLE.sub(" ", body[:_READ].decode("utf-8", "replace"))
+    for piece in sorted({path, *_PARTS.split(path)}, key=len, reverse=True):
+        if len(piece) >= _LEAST_SECRET:
+            words = words.replace(piece, "…")
+    words = words.strip()[:_SHOWN]
     asked = connection.headers.get(b"retry-after", b"")
     wait_s = min(int(asked), _LONGEST_WAIT_S) if asked.isdigit() and len(asked) < 10 else None
     return Answered(status=connection.status, words=words, wait_s=wait_s)

@@ -8,10 +8,20 @@ name, so a name cannot be turned around in between.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
+_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
+_CLOUDS = tuple(
+    ipaddress.ip_network(each)
+    for each in (
+        "169.254.0.0/16",  # link-local: the metadata of most clouds
+        "fe80::/10",
+        "fd00:ec2::254/128",  # AWS
+        "fd20:ce::254/128",  # Google
+        "168.63.129.16/32",  # Azure, though of the open internet by its number
+        "100.100.100.200/32",  # Alibaba
+    )
+)
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -27,23 +37,19 @@ class Allowed:
         return bool({host, plain, f"{plain}:{port}"} & self._hosts)
 
     def may_reach(self, host: str, port: int, address: str) -> bool:
-        """Whether this address of a host may be connected to. A link-local address, where clouds keep
-        their secrets, must itself be named."""
+        """Whether this address of a host may be connected to. One where clouds keep secrets must itself be named."""
         ip = _inner(ipaddress.ip_address(address.partition("%")[0]))
+        if any(ip.version == net.version and ip in net for net in _CLOUDS):
+            return self.names(str(ip), port)
         if is_public(ip):
             return True
-        if any(ip.version == net.version and ip in net for net in _LINK_LOCAL):
-            return self.names(str(ip), port)
         return self.names(host, port) or self.names(str(ip), port)
-
-    def reachable(self, host: str, port: int, addresses: Sequence[str]) -> list[str]:
-        return [address for address in addresses if self.may_reach(host, port, address)]
 
 
 def is_public(ip: IpAddress) -> bool:
     """Whether it is an address of the open internet, also where it stands inside another."""
     inner = _inner(ip)
-    return inner.is_global and not inner.is_multicast and not inner.is_reserved
+    return inner.is_global and not inner.is_multicast and not inner.is_reserved and inner not in _SITE_LOCAL
 
 
 def _inner(ip: IpAddress) -> IpAddress:

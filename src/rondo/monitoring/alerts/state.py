@@ -74,10 +74,10 @@ def due(
         return "resolved" if told not in (None, "resolved") else None
     if now.status != "firing":
         return None
-    if told is None:
-        return "firing"
     if acknowledged is not None:
         return "worse" if is_worse(excess, acknowledged) and not now.no_data else None
+    if told is None:
+        return "firing"
     return "repeat" if now.told_s >= repeat_s else None
 
 

@@ -176,24 +176,50 @@ def notices_of(connection: Connection, project: str, alert: str) -> list[Notice]
     return [_read(row, Notice) for row in rows]
 
 
+def channels_told(connection: Connection, project: str, alert: str) -> list[str]:
+    """Those that have a notice of an alert, by name."""
+    found = connection.execute(
+        select(alert_notices.c.channel)
+        .where(alert_notices.c.project == project, alert_notices.c.alert == alert)
+        .distinct()
+        .order_by(alert_notices.c.channel)
+    )
+    return list(found.scalars())
+
+
 def undelivered(connection: Connection, project: str, since: int) -> list[Notice]:
-    """Those that were given up since then, and those that were tried and wait; in order."""
+    """Those that were given up since then, or sent and not to all, and those that were tried and wait; in order."""
     rows = connection.execute(
         select(alert_notices)
         .where(
             alert_notices.c.project == project,
-            ((alert_notices.c.status == "dead") & (alert_notices.c.ended_at >= since))
-            | ((alert_notices.c.status == "waiting") & alert_notices.c.error.is_not(None)),
+            alert_notices.c.error.is_not(None),
+            (alert_notices.c.status == "waiting") | (alert_notices.c.ended_at >= since),
         )
         .order_by(alert_notices.c.order)
     )
     return [_read(row, Notice) for row in rows]
 
 
-def forget_notices(connection: Connection, project: str, before: int) -> None:
-    """Those that were over long ago."""
+def forget(connection: Connection, project: str, app: str, before: int) -> None:
+    """The alerts of an app that were over before then, with all that became of them; notices that were sent before then
+    go also where their alert goes on."""
+    over = select(alerts.c.id).where(alerts.c.project == project, alerts.c.app == app, alerts.c.ended_at < before)
     connection.execute(
-        delete(alert_notices).where(alert_notices.c.project == project, alert_notices.c.ended_at < before)
+        delete(alert_notices).where(
+            alert_notices.c.project == project,
+            alert_notices.c.app == app,
+            (alert_notices.c.ended_at < before) | alert_notices.c.alert.in_(over),
+        )
+    )
+    connection.execute(delete(alert_events).where(alert_events.c.project == project, alert_events.c.alert.in_(over)))
+    connection.execute(delete(alerts).where(alerts.c.project == project, alerts.c.id.in_(over)))
+
+
+def forget_silences(connection: Connection, project: str, before: int) -> None:
+    """Those that ended before then; the audit log still has them."""
+    connection.execute(
+        delete(alert_silences).where(alert_silences.c.project == project, alert_silences.c.until < before)
     )
 
 

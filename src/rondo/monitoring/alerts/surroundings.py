@@ -72,7 +72,7 @@ def budgets(rule: Rule, status: Status | None) -> list[Seen]:
                     calls=_spenders(kind, name, budget.period),
                 )
             )
-    return found or [_silent(rule, "There is no budget.")]
+    return found or [_none(rule, "There is no budget.")]
 
 
 def drain_lag(rule: Rule, status: DrainStatus) -> list[Seen]:
@@ -94,7 +94,7 @@ def judge_drift(rule: Rule, connection: Connection, project: str) -> list[Seen]:
     except NotFound:
         lines = []
     return [_judge(rule, line) for line in lines if line.judge.mark is not None] or [
-        _silent(rule, "No judge has a mark.")
+        _none(rule, "No judge has a mark.")
     ]
 
 
@@ -128,6 +128,11 @@ def _judge(rule: Rule, line: JudgeLine) -> Seen:
     return Seen(
         rule=rule.name, level=level, labels=labels, sentence=line.sentence, value=line.kappa, bound=mark, excess=excess
     )
+
+
+def _none(rule: Rule, sentence: str) -> Seen:
+    """There is nothing to watch, and that is known: what fired of something that is gone is over."""
+    return Seen(rule=rule.name, level="clear", sentence=sentence)
 
 
 def _silent(rule: Rule, sentence: str) -> Seen:

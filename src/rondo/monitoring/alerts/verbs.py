@@ -10,13 +10,13 @@ from msgspec import Struct, structs
 from rondo import clock
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
+from rondo.clock import parse_duration
 from rondo.errors import Conflict, InvalidRequest
 from rondo.governance import audit
 from rondo.monitoring.alerts import changes, store
-from rondo.monitoring.alerts.declared import rules_of_app, settings_of
+from rondo.monitoring.alerts.declared import settings_of
 from rondo.monitoring.alerts.model import SEVERITIES, Acknowledged, Alert, Silence
 from rondo.releases import store as releases
-from rondo.settings.steps import parse_duration
 
 _LONGEST_NOTE = 2_000
 _LONGEST_S = 90 * 86_400.0
@@ -68,8 +68,7 @@ def resolve(catalog: Catalog, project: str, alert: str, *, actor: str, note: str
         after = changes.note(connection, after, "resolved", sentence, now, actor=actor)
         if before.told_kind is not None:
             app = releases.get_app(connection, project, before.app)
-            rule = next((each for each in rules_of_app(app.name, app.settings) if each.name == before.rule), None)
-            after = changes.tell(connection, after, "resolved", changes.told_to(rule, settings_of(app.settings)), now)
+            after = changes.tell_end(connection, after, settings_of(app.settings), now)
         store.save_alert(connection, before, after)
         audit.record(connection, project, actor, "alert.resolve", f"alert:{alert}", {"rule": after.rule, "note": note})
     return after

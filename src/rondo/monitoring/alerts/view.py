@@ -18,6 +18,7 @@ from rondo.monitoring.health import Check
 from rondo.releases import store as releases
 
 _DAY_US = 86_400_000_000
+_UNDELIVERED = {"dead": "given up", "waiting": "waiting", "sent": "sent, but not to all"}
 
 
 class AlertView(Struct, frozen=True, kw_only=True):
@@ -44,7 +45,8 @@ class RuleView(Struct, frozen=True, kw_only=True):
 
 
 class AlertsView(Struct, frozen=True, kw_only=True):
-    """Everything about alerts of a project. `undelivered` are notices that wait after a failure, or were given up."""
+    """Everything about alerts of a project. `undelivered` are notices that wait after a failure, and those of the
+    last day that were given up, or sent and not to all."""
 
     open: list[AlertView]
     ended: list[AlertView]
@@ -122,8 +124,8 @@ def checks(connection: Connection, project: str, faults: Sequence[str], now: int
     for each in store.undelivered(connection, project, now - _DAY_US):
         late.setdefault((each.app, each.channel), []).append(each)
     for (app, channel), notices in late.items():
-        given_up = sum(each.status == "dead" for each in notices)
-        told = f"{given_up} given up, {len(notices) - given_up} waiting: {notices[-1].error}"
+        counts = {words: sum(each.status == status for each in notices) for status, words in _UNDELIVERED.items()}
+        told = f"{', '.join(f'{n} {words}' for words, n in counts.items() if n)}: {notices[-1].error}"
         remedy = f"`rondo alerts test {channel} --app {app}` tries it out."
         found.append(Check(name=f"channel {app} {channel}", ok=False, detail=told, remedy=remedy))
     return found or [Check(name="alerts", ok=True, detail="none fires")]

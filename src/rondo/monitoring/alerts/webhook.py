@@ -38,6 +38,9 @@ def key_of(secret: str) -> bytes:
     if not secret.startswith(_PREFIX):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("what follows `whsec_` in the secret is not Base64") from None
+    if not key:
+        raise ValueError("nothing follows `whsec_` in the secret")
+    return key
