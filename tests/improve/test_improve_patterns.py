@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from drift_makers import TOPICS, question
 from record_makers import START, after, entry, make_call, make_score
@@ -30,6 +31,15 @@ from rondo.store.base import RecordStore
 HOUR = 3_600_000_000
 NOW = START + 100 * HOUR
 SINCE = NOW - 10 * HOUR
+
+
+once = pytest.mark.parametrize(("database_kind", "store"), [("sqlite", "here")], indirect=True)
+"""For what does not depend on the kind of catalog and store."""
+
+each_kind = pytest.mark.parametrize(
+    ("database_kind", "store"), [("sqlite", "here"), ("postgres", "remote")], indirect=True
+)
+"""Each kind of both, not each pair."""
 
 
 @pytest.fixture
@@ -74,6 +84,7 @@ def wanted(**more: Any) -> Wanted:
     return Wanted(**{"project": "p", "app": "bot", "since": SINCE, "until": NOW, **more})
 
 
+@each_kind
 async def test_planted_patterns_are_found_with_their_sizes(house: Patterns, store: RecordStore) -> None:
     planted(store)
     with clock.at(NOW):
@@ -99,6 +110,7 @@ async def test_planted_patterns_are_found_with_their_sizes(house: Patterns, stor
     assert [each.number for each in found.patterns] == list(range(1, len(found.patterns) + 1))
 
 
+@each_kind
 async def test_the_same_calls_give_the_same_patterns(house: Patterns, store: RecordStore) -> None:
     planted(store)
 
@@ -121,6 +133,7 @@ async def test_the_same_calls_give_the_same_patterns(house: Patterns, store: Rec
             runs.pattern(first, 99)
 
 
+@each_kind
 async def test_a_pattern_that_goes_on_is_known_since_it_was_first_seen(house: Patterns, store: RecordStore) -> None:
     planted(store)
     with clock.at(NOW) as advance:
@@ -135,6 +148,7 @@ async def test_a_pattern_that_goes_on_is_known_since_it_was_first_seen(house: Pa
     assert new.last_seen > old.last_seen
 
 
+@each_kind
 async def test_low_scores_and_hand_overs_are_looked_at_where_asked_for(house: Patterns, store: RecordStore) -> None:
     planted(store)
     store.insert("h", [entry(each) for each in asked("login", 6, at=SINCE, seed=9, handed_over=True)], after(6))
@@ -146,6 +160,7 @@ async def test_low_scores_and_hand_overs_are_looked_at_where_asked_for(house: Pa
     assert sum(each.whys["handed_over"] for each in handed.patterns) + handed.alone == 6
 
 
+@once
 @pytest.mark.parametrize(
     ("changes", "param"),
     [
@@ -162,6 +177,7 @@ async def test_what_makes_no_sense_is_refused(house: Patterns, changes: dict[str
     assert refused.value.param == param
 
 
+@once
 async def test_nothing_and_too_much_and_nobody(
     house: Patterns, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +198,7 @@ async def test_nothing_and_too_much_and_nobody(
     assert "rondo[analysis]" in (missing.value.remedy or "")
 
 
+@once
 async def test_a_model_names_and_embeds_where_the_app_says_so(
     house: Patterns, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +229,7 @@ async def test_a_model_names_and_embeds_where_the_app_says_so(
     assert len([note for note in found.notes if "It is away." in note]) == 2
 
 
+@each_kind
 async def test_examples_become_tests_that_must_pass(house: Patterns, catalog: Catalog, store: RecordStore) -> None:
     planted(store)
     with clock.at(NOW):
@@ -225,3 +243,22 @@ async def test_examples_become_tests_that_must_pass(house: Patterns, catalog: Ca
     assert set(one.tests) == {pattern.traces[0]}
     with pytest.raises(InvalidRequest, match="no call of this pattern"):
         add(catalog, store, "p", "failures", traces=["0" * 32], **given)
+
+
+@once
+async def test_one_user_alone_is_no_trend(house: Patterns, store: RecordStore) -> None:
+    """Thirty thumbs down of one user are one opinion; of thirty users, thirty."""
+    good = [*asked("login", 60, at=SINCE + 3 * HOUR), *asked("login", 60, at=SINCE - 2 * HOUR)]
+    down = [
+        *(structs.replace(call, user="loud") for call in asked("refund", 30, at=SINCE)),
+        *(structs.replace(call, user=f"user-{at}") for at, call in enumerate(asked("invoice", 30, at=SINCE + HOUR))),
+    ]
+    scores = [make_score(call, value=0.0) for call in down]
+    records: list[Call | Score] = [*good, *down, *scores]
+    store.insert("w", [entry(each) for each in records], after(len(records)))
+    found = await house.find(wanted(), actor="anna")
+    loud = [each for each in found.patterns if each.users == 1 and each.calls >= 8]
+    assert loud
+    assert {each.trend for each in loud} == {"steady"}
+    assert all(each.low < 0 < each.high for each in loud)
+    assert {each.trend for each in found.patterns if each.users >= 8} == {"new"}

@@ -12,7 +12,7 @@ from msgspec import Struct, structs
 
 from rondo.improve.model import WHYS, Example, Pattern, Side, Trend, Wrong
 from rondo.monitoring.drift.topics import difference
-from rondo.monitoring.drift.wording import name_of, scrubbed, shown, top_terms
+from rondo.monitoring.drift.wording import distinct, name_of, scrubbed, shown, top_terms
 
 EXAMPLES = 5
 MOST_TRACES = 500
@@ -74,7 +74,8 @@ def _pattern(group: Group, name: str | None, now: Side, before: Side) -> Pattern
     ours = [each for each in group.wrong if each.is_now]
     theirs = len(group.wrong) - len(ours)
     scale, scale_before = _scale(now), _scale(before)
-    gap, low, high = _change((theirs, before), (len(ours), now))
+    units = Counter(each.unit for each in group.wrong if not each.is_now), Counter(each.unit for each in ours)
+    gap, low, high = _change((units[0], before), (units[1], now), by_user=group.error_code is None)
     newest = sorted(ours or group.wrong, key=lambda each: (-each.started_at, each.trace_id))
     times = [each.started_at for each in group.wrong]
     return Pattern(
@@ -133,12 +134,24 @@ def _scale(side: Side) -> float:
     return side.matching / len(side.drawn) if side.drawn else 1.0
 
 
-def _change(before: tuple[int, Side], now: tuple[int, Side]) -> tuple[float, float, float]:
-    """Of the rate among all calls. Where only some were drawn, the calls that they stand for are as many fewer."""
-    sizes = [max(count, round(side.calls / _scale(side))) for count, side in (before, now)]
-    if not all(sizes):
-        return 0.0, -1.0, 1.0
-    return difference((before[0], sizes[0]), (now[0], sizes[1]))
+def _change(
+    before: tuple[Counter[str], Side], now: tuple[Counter[str], Side], *, by_user: bool
+) -> tuple[float, float, float]:
+    """Of the rate among all calls, from how many calls of each user went wrong so.
+
+    Where only some were drawn, the calls that they stand for are as many fewer. `by_user`: what one user dislikes again
+    and again is one opinion, so calls weigh as many times less as sum n² / sum n over users (Kish's design effect, of
+    calls that are equal).
+    """
+    counts = [*before[0].values(), *now[0].values()]
+    alike = sum(count * count for count in counts) / sum(counts) if by_user else 1.0
+    shares = []
+    for units, side in (before, now):
+        calls = max(units.total(), round(side.calls / _scale(side)))
+        if not calls:
+            return 0.0, -1.0, 1.0
+        shares.append((units.total() / alike, max(1.0, calls / alike)))
+    return difference(shares[0], shares[1])
 
 
 def _trend(before: int, now: int, low: float, high: float) -> Trend:
@@ -155,11 +168,9 @@ def _counted(names: Iterable[str]) -> dict[str, int]:
 
 
 def _examples(newest: Sequence[Wrong]) -> list[Example]:
-    """The newest, each question once."""
-    chosen: dict[str, Example] = {}
-    for each in newest:
-        told = shown(each.question) or shown(each.error_message or "")
-        chosen.setdefault(told, Example(trace_id=each.trace_id, question=told, started_at=each.started_at))
-        if len(chosen) == EXAMPLES:
-            break
-    return list(chosen.values())
+    """The newest, no two of them much alike."""
+    told = [each.question.strip() or each.error_message or "" for each in newest]
+    return [
+        Example(trace_id=newest[at].trace_id, question=shown(told[at]), started_at=newest[at].started_at)
+        for at in distinct(told, EXAMPLES)
+    ]

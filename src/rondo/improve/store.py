@@ -12,6 +12,8 @@ from rondo.improve.model import Found, Pattern
 KEPT = 100
 """Runs of a project; older ones are forgotten."""
 
+_NEWEST_FIRST = pattern_runs.c.created_at.desc(), pattern_runs.c.id.desc()
+
 
 def save(connection: Connection, found: Found) -> None:
     """Keep a run, and forget the oldest."""
@@ -21,7 +23,7 @@ def save(connection: Connection, found: Found) -> None:
     old = (
         select(pattern_runs.c.id)
         .where(pattern_runs.c.project == found.project)
-        .order_by(pattern_runs.c.created_at.desc(), pattern_runs.c.id.desc())
+        .order_by(*_NEWEST_FIRST)
         .offset(KEPT)
         .limit(KEPT)
     )
@@ -37,7 +39,7 @@ def listed(connection: Connection, project: str, *, limit: int, app: str | None 
     wanted = select(pattern_runs.c.report).where(pattern_runs.c.project == project)
     if app is not None:
         wanted = wanted.where(pattern_runs.c.app == app)
-    rows = connection.execute(wanted.order_by(pattern_runs.c.created_at.desc(), pattern_runs.c.id.desc()).limit(limit))
+    rows = connection.execute(wanted.order_by(*_NEWEST_FIRST).limit(limit))
     return [msgspec.convert(row.report, Found) for row in rows]
 
 
@@ -63,7 +65,7 @@ def pattern(found: Found, number: int) -> Pattern:
 
 def earlier(connection: Connection, project: str, app: str | None) -> list[Pattern]:
     """The patterns of the last run over the same app."""
-    for found in listed(connection, project, limit=KEPT, app=app):
-        if found.app == app:
-            return found.patterns
-    return []
+    of_app = pattern_runs.c.app.is_(None) if app is None else pattern_runs.c.app == app
+    wanted = select(pattern_runs.c.report).where(pattern_runs.c.project == project, of_app)
+    row = connection.execute(wanted.order_by(*_NEWEST_FIRST).limit(1)).first()
+    return [] if row is None else msgspec.convert(row.report, Found).patterns

@@ -7,11 +7,11 @@ import pytest
 from msgspec import structs
 
 from drift_makers import questions, side
-from rondo.monitoring.drift import checks, topics
+from rondo.monitoring.drift import checks, clusters, topics
 from rondo.monitoring.drift.clusters import cluster
 from rondo.monitoring.drift.model import Check, Said, Side
-from rondo.monitoring.drift.vectors import of_texts
-from rondo.monitoring.drift.wording import scrubbed, shown, top_terms
+from rondo.monitoring.drift.vectors import of_texts, unit
+from rondo.monitoring.drift.wording import distinct, scrubbed, shown, top_terms
 
 TERMS = checks.Terms(least=20, alpha=0.05)
 
@@ -25,8 +25,9 @@ def by_name(found: checks.Found) -> dict[str, Check]:
     return {check.name: check for check in found.checks}
 
 
-def test_a_report_without_drift_finds_none() -> None:
+def test_a_report_without_drift_finds_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nine checks, 40 reports: 5 % give or take chance (three deviations: 15 %)."""
+    monkeypatch.setattr(checks, "_LEAST_DRAWS", 1)  # what `alpha` asks for is enough
     wrong = 0
     for seed in range(40):
         before, now = (side(questions(60, seed=2 * seed + at), seed=2 * seed + at) for at in (0, 1))
@@ -35,7 +36,7 @@ def test_a_report_without_drift_finds_none() -> None:
 
 
 def test_a_new_topic_is_named_and_shown() -> None:
-    found = compared(side(questions(500, seed=1)), side(questions(500, seed=2, new=0.12), seed=2))
+    found = compared(side(questions(500, seed=11)), side(questions(500, seed=12, new=0.12), seed=2))
     known = by_name(found)
     assert known["topics"].verdict == "drifted"
     assert known["questions"].verdict == "drifted"
@@ -107,6 +108,55 @@ def test_equal_questions_are_one_topic_and_none_are_none() -> None:
     assert cluster(of_texts([])) == []
     grouped = topics.find(side(["hello"]).samples, side(["there"]).samples, of_texts(["hello", "there"]), seed=0)
     assert (grouped.topics, grouped.p) == ([], None)
+
+
+def test_texts_with_nothing_in_common_are_no_topic() -> None:
+    """Their vectors are zero, and so all the same."""
+    strange = [chr(0x1F600 + at) * 9 for at in range(12)]
+    labels = cluster(of_texts(questions(100, seed=1) + strange))
+    assert set(labels[100:]) == {-1}
+    assert set(labels[:100]) > {0, 1}
+    assert cluster(of_texts(strange)) == [-1] * 12
+    assert cluster(np.ones((0, 0), dtype=np.float32)) == []
+
+
+def test_groups_are_the_same_by_either_matrix() -> None:
+    """With fewer texts than numbers in a vector, the smaller matrix gives the same directions."""
+    vectors = of_texts(questions(600, seed=4))
+    few = clusters._reduced(vectors[:500])
+    centred = (vectors[:500] - vectors[:500].mean(axis=0)).astype(np.float64)
+    values, directions = np.linalg.eigh(centred.T @ centred)
+    plain = unit(centred @ directions[:, np.argsort(-values)[: few.shape[1]]])
+    assert np.abs(np.abs(few) - np.abs(plain)).max() < 1e-3
+    assert clusters._reduced(vectors).shape == (600, few.shape[1])
+
+
+def test_a_promise_of_few_false_alarms_can_still_be_kept_by_an_alarm() -> None:
+    """With too few draws no p would be small enough for the correction over all checks."""
+    before, now = side(questions(60, seed=1)), side(questions(60, seed=2, new=1.0), seed=2)
+    vectors = of_texts([sample.question for each in (before, now) for sample in each.samples])
+    strict = checks.Terms(least=20, alpha=0.001)
+    assert "questions" in [
+        check.name
+        for check in checks.run(before, now, vectors, strict, with_topics=False).checks
+        if check.verdict == "drifted"
+    ]
+
+
+def test_examples_of_a_topic_differ() -> None:
+    """One phrase that many send is one example."""
+    samples = side(
+        [*(f"{word} battery does not charge" for word in "the my our a".split()), "which charger fits"]
+    ).samples
+    vectors = unit(np.array([[1, 0.1], [1, 0.11], [1, 0.12], [1, 0.13], [0.5, 0.8]]))
+    shown_ones = topics._middle(samples, vectors, [0] * 5, 0)
+    assert [each.question for each in shown_ones] == ["a battery does not charge", "which charger fits"]
+
+
+def test_what_differs_in_a_greeting_or_a_number_is_one_example() -> None:
+    texts = ["Hi, refund of order 12 please", "refund of order 99, thx", "the refund", "where is my parcel", "", ""]
+    assert distinct(texts, 5) == [0, 2, 3, 4]
+    assert distinct(texts, 2) == [0, 2]
 
 
 def test_names_and_examples_hold_no_personal_data() -> None:

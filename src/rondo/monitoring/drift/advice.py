@@ -50,7 +50,10 @@ def _fact(check: Check) -> str:
         return f"{told} (difference {facts['low']:+.1%} to {facts['high']:+.1%})"
     if "now" in facts:
         kind = "mean" if check.name.startswith("score:") else "median"
-        return f"{'now' if moved else 'still about'} a {kind} of {facts['now']:.3g}, {facts['before']:.3g} before"
+        now, before = f"{facts['now']:.3g}", f"{facts['before']:.3g}"
+        if moved and now == before:
+            return f"spread differently now, around the same {kind} of {now}"
+        return f"{'now' if moved else 'still about'} a {kind} of {now}, {before} before"
     if check.bars and moved and check.name != "questions":
         most = max(check.bars, key=lambda bar: abs(bar.now - bar.before))
         return f"{most.name} is {most.now:.1%} now, {most.before:.1%} before"

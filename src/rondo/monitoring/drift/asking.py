@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # numpy is loaded by the first look, not by the server
 
 KEY = "drift"
 TIMEOUT_S = 60.0
+LONGEST_S = 240.0
+"""For all vectors of a look: others wait for it."""
+
 _AT_ONCE = 64
 _LONGEST_TEXT = 4_000
 _LONGEST_NAME = 60
@@ -100,16 +103,25 @@ class Models:
 
         asked = self._asker(model).about()
         rows: list[list[float]] = []
-        for start in range(0, len(texts), _AT_ONCE):
-            some = [text[:_LONGEST_TEXT] for text in texts[start : start + _AT_ONCE]]
-            rows += await _told(model, asked.embed(model, some))
-            self._asks.to_keep.clear()
+        try:
+            async with asyncio.timeout(LONGEST_S):
+                for start in range(0, len(texts), _AT_ONCE):
+                    some = [text[:_LONGEST_TEXT] for text in texts[start : start + _AT_ONCE]]
+                    rows += await _told(model, asked.embed(model, some))
+                    self._asks.to_keep.clear()
+        except TimeoutError:
+            raise Faulty(
+                f"{model} gave vectors of {len(rows):,} of {len(texts):,} questions in {LONGEST_S:.0f} s."
+            ) from None
         if len({len(row) for row in rows}) > 1:
             raise Faulty(f"{model} gave vectors of several lengths.")
         made = np.array(rows, dtype=np.float64)
         if not np.isfinite(made).all():
             raise Faulty(f"{model} gave numbers that are not finite.")
-        return unit(made)
+        found = unit(made)
+        if not np.linalg.norm(found, axis=1).all():
+            raise Faulty(f"{model} gave vectors without a direction: empty ones, or zeros.")
+        return found
 
     async def names(self, model: str, groups: Sequence[Group]) -> list[str]:
         """A name for each group. Raises Faulty."""
@@ -117,15 +129,22 @@ class Models:
             f"GROUP {number}": "\n".join([f"Words: {', '.join(group.terms)}", *group.questions])
             for number, group in enumerate(groups, 1)
         }
-        fits: Callable[[_Names], bool] = lambda told: len(told.names) == len(groups)  # noqa: E731
+        fits: Callable[[_Names], bool] = lambda told: (  # noqa: E731
+            len(told.names) == len(groups) and all(map(_one_line, told.names))
+        )
         told = await _told(model, self._asker(model).about().ask(_SYSTEM, data, _Names, fits))
-        return [" ".join(name.split())[:_LONGEST_NAME] for name in told.names]
+        return [_one_line(name) for name in told.names]
 
     def _asker(self, model: str) -> Asker:
         return Asker(Tools(ask=self._asks, make=_no_scorer), KEY, model, {})
 
     async def _model(self, name: str) -> Subject:
         return await asyncio.to_thread(self._subjects.model, self._project, name, None)
+
+
+def _one_line(name: str) -> str:
+    """A name without line breaks and what else cannot be seen."""
+    return " ".join("".join(each if each.isprintable() else " " for each in name).split())[:_LONGEST_NAME]
 
 
 async def _told(model: str, asked: Any) -> Any:

@@ -7,6 +7,7 @@ at most that share of looks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from typing import TypeVar
 from zlib import crc32
 
@@ -16,10 +17,13 @@ from rondo.evals.statistics.significance import holm
 from rondo.monitoring.drift import advice, exchange, mmd, topics
 from rondo.monitoring.drift.model import Bar, Check, Example, Part, Said, Sample, Side, Topic
 from rondo.monitoring.drift.vectors import Vectors
-from rondo.monitoring.drift.wording import shown
+from rondo.monitoring.drift.wording import distinct, shown
 
 _EXAMPLES = 5
+_LOOKED_THROUGH = 50
 _MOST_CATEGORIES = 8
+_MOST_CHECKS = 20
+_LEAST_DRAWS = 1_999
 
 T = TypeVar("T")
 
@@ -31,6 +35,11 @@ class Terms(Struct, frozen=True, kw_only=True):
     alpha: float
     seed: int = 0
     of_words: bool = True
+
+    @property
+    def draws(self) -> int:
+        """The least that let the smallest of all corrected p values come below `alpha`."""
+        return max(_LEAST_DRAWS, ceil(_MOST_CHECKS / self.alpha))
 
 
 class What(Struct, frozen=True):
@@ -71,7 +80,12 @@ def run(before: Side, now: Side, vectors: Vectors | None, terms: Terms, *, with_
         checks.append(_questions(sides, vectors))
         if with_topics:
             grouped = topics.find(
-                before.samples, now.samples, vectors, seed=_seed(terms, "topics"), of_words=terms.of_words
+                before.samples,
+                now.samples,
+                vectors,
+                seed=_seed(terms, "topics"),
+                draws=terms.draws,
+                of_words=terms.of_words,
             )
             checks.append(_topics(sides, grouped))
     checks += [
@@ -113,7 +127,9 @@ def _corrected(checks: Sequence[Check], terms: Terms) -> list[Check]:
 
 def _questions(sides: Sides, vectors: Vectors) -> Check:
     n, now = len(sides.before.samples), sides.now
-    shift = mmd.compare(vectors[:n], vectors[n:], seed=_seed(sides.terms, "questions"), examples=_EXAMPLES)
+    shift = mmd.compare(
+        vectors[:n], vectors[n:], seed=_seed(sides.terms, "questions"), draws=sides.terms.draws, examples=_EXAMPLES
+    )
     return Check(
         name=_QUESTIONS.name,
         part=_QUESTIONS.part,
@@ -132,14 +148,14 @@ def _topics(sides: Sides, grouped: topics.Grouped) -> Check:
     check = _too_few(_TOPICS, sides.before.samples, sides.now.samples)
     if grouped.p is None:
         return structs.replace(check, sentence="No topics stand out: too few questions are alike.")
-    ordered = sorted(grouped.topics, key=lambda topic: -abs(topic.difference))
+    ordered = sorted(grouped.topics, key=lambda topic: (topic.p, -abs(topic.difference)))
     largest = ordered[0]
     return structs.replace(
         check,
         statistic=grouped.statistic,
         p=grouped.p,
         effect=abs(largest.difference),
-        effect_name="largest change of a topic's share",
+        effect_name="change of a topic's share",
         bars=[Bar(name=topic.name, before=topic.before, now=topic.now) for topic in ordered[:_MOST_CATEGORIES]],
         examples=largest.examples if largest.difference > 0 else [],
     )
@@ -157,7 +173,7 @@ def _of_numbers(what: What, sides: Sides, of: Callable[[Sample], float | None]) 
 
 
 def _numbers(what: What, before: Sequence[float], now: Sequence[float], terms: Terms) -> Check:
-    tested = exchange.ks(before, now, seed=_seed(terms, what.name))
+    tested = exchange.ks(before, now, seed=_seed(terms, what.name), draws=terms.draws)
     middle = [sorted(values)[len(values) // 2] for values in (before, now)]
     return Check(
         name=what.name,
@@ -183,7 +199,11 @@ def _of_shares(what: What, sides: Sides, of: Callable[[Sample], bool | None]) ->
     if min(len(ours), len(theirs)) < sides.terms.least:
         return _too_few(what, theirs, ours)
     counts = [(sum(1 for _, value in side if value), len(side)) for side in (theirs, ours)]
-    tested = exchange.categories(*([yes, n - yes] for yes, n in counts), seed=_seed(sides.terms, what.name))
+    tested = exchange.categories(
+        *([yes, n - yes] for yes, n in counts),
+        seed=_seed(sides.terms, what.name),
+        draws=sides.terms.draws,
+    )
     gap, low, high = topics.difference(*counts)
     shares = [yes / n for yes, n in counts]
     return Check(
@@ -223,7 +243,7 @@ def _categories(what: What, before: Sequence[str], now: Sequence[str], terms: Te
         rest = [len(side) - sum(counted) for side, counted in zip((before, now), counts, strict=True)]
         counts = [[*counted, more] for counted, more in zip(counts, rest, strict=True)]
         bars.append(Bar(name="others", before=rest[0] / len(before), now=rest[1] / len(now)))
-    tested = exchange.categories(*counts, seed=_seed(terms, what.name))
+    tested = exchange.categories(*counts, seed=_seed(terms, what.name), draws=terms.draws)
     return Check(
         name=what.name,
         part=what.part,
@@ -279,7 +299,9 @@ def _too_few(what: What, before: Sequence[object], now: Sequence[object]) -> Che
 
 
 def _examples(samples: Sequence[Sample]) -> list[Example]:
-    return [Example(trace_id=each.trace_id, question=shown(each.question)) for each in samples[:_EXAMPLES]]
+    """The first, no two of them much alike."""
+    chosen = distinct([each.question for each in samples[:_LOOKED_THROUGH]], _EXAMPLES)
+    return [Example(trace_id=samples[at].trace_id, question=shown(samples[at].question)) for at in chosen]
 
 
 def _seed(terms: Terms, name: str) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rondo.datasets.together import Together
 from rondo.monitoring.drift.clusters_at_hand import require_installed
 from rondo.monitoring.drift.vectors import Vectors, unit
 
@@ -23,6 +22,8 @@ _NEIGHBOURS = 3
 _NEAR = 0.5
 _ALL_NEAR = 0.9
 _SAME = 0.6
+_SAME_OF_MODELS = 0.3
+"""Around the mean: half the distance at which what has nothing in common lies."""
 
 
 def least_size(texts: int) -> int:
@@ -37,6 +38,14 @@ def cluster(vectors: Vectors, *, least: int | None = None, of_words: bool = True
     """
     require_installed()
     smallest = least_size(len(vectors)) if least is None else least
+    says = np.linalg.norm(vectors, axis=1) > 0
+    labels = np.full(len(vectors), NOWHERE)
+    labels[says] = _grouped(vectors[says], smallest, of_words=of_words)
+    return labels.tolist()
+
+
+def _grouped(vectors: Vectors, smallest: int, *, of_words: bool) -> list[int]:
+    """Of vectors none of which is zero: zeros are as dense as equal texts, and have nothing in common."""
     if len(vectors) < 2 * smallest:
         return [NOWHERE] * len(vectors)
     from sklearn.cluster import HDBSCAN
@@ -47,17 +56,19 @@ def cluster(vectors: Vectors, *, least: int | None = None, of_words: bool = True
         labels = np.asarray(model.fit_predict(reduced.astype(np.float64)))
     if (labels == NOWHERE).all():
         return _one_or_none(vectors, smallest, _NEAR if of_words else _ALL_NEAR)
-    return _by_size(_merged(vectors if of_words else reduced, _taken_in(reduced, labels)))
+    taken_in = _taken_in(reduced, labels)
+    return _by_size(_merged(vectors, taken_in, _SAME) if of_words else _merged(reduced, taken_in, _SAME_OF_MODELS))
 
 
 def _reduced(vectors: Vectors) -> Vectors:
-    """The main directions around the mean; each row of length one. Rows of zeros stay."""
-    some = np.linalg.norm(vectors, axis=1) > 0
-    centred = vectors - vectors[some].mean(axis=0) if some.any() else vectors.copy()
-    centred[~some] = 0
-    values, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-    kept = directions[:, np.argsort(-values)[:_DIRECTIONS]]
-    return unit(centred @ kept)
+    """The main directions around the mean; each row of length one."""
+    centred = (vectors - vectors.mean(axis=0)).astype(np.float64)
+    if len(centred) < centred.shape[1]:  # the same by the smaller of both matrices
+        values, places = np.linalg.eigh(centred @ centred.T)
+        kept = np.argsort(-values)[:_DIRECTIONS]
+        return unit(places[:, kept] * np.sqrt(np.maximum(values[kept], 0)))
+    values, directions = np.linalg.eigh(centred.T @ centred)
+    return unit(centred @ directions[:, np.argsort(-values)[:_DIRECTIONS]])
 
 
 def _taken_in(vectors: Vectors, labels: NDArray[np.int_]) -> NDArray[np.int_]:
@@ -82,17 +93,22 @@ def _one_or_none(vectors: Vectors, smallest: int, near: float) -> list[int]:
     )
 
 
-def _merged(vectors: Vectors, labels: NDArray[np.int_]) -> NDArray[np.int_]:
-    """Groups with much the same middle are one: density tells apart what differs in a name or a number."""
+def _merged(vectors: Vectors, labels: NDArray[np.int_], same: float) -> NDArray[np.int_]:
+    """Groups with much the same middle are one: density tells apart what differs in a name or a number.
+
+    Average linkage, so that a chain of groups of which each is near to the next does not become one.
+    """
+    from sklearn.cluster import AgglomerativeClustering
+
     names = [name for name in np.unique(labels).tolist() if name != NOWHERE]
     if len(names) < 2:
         return labels
     middles = unit(np.stack([vectors[labels == name].mean(axis=0) for name in names]))
-    together = Together(len(names))
-    for one, other in zip(*np.nonzero(middles @ middles.T >= _SAME), strict=True):
-        together.join(int(one), int(other))
+    model = AgglomerativeClustering(
+        n_clusters=None, metric="cosine", linkage="average", distance_threshold=1 - same, compute_full_tree=True
+    )
     found = labels.copy()
-    for at, label in enumerate(together.labels()):
+    for at, label in enumerate(model.fit_predict(middles).tolist()):
         found[labels == names[at]] = names[label]
     return found
 

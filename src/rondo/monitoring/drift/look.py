@@ -72,7 +72,15 @@ def _sides(records: RecordStore, wanted: Wanted) -> tuple[Side, Side]:
     span = wanted.span
     bounds = (span.reference_since, span.since), (span.since, span.until)
     one, other = (
-        reading.read(records, wanted.project, wanted.app, since=since, until=until, most=wanted.settings.most_calls)
+        reading.read(
+            records,
+            wanted.project,
+            wanted.app,
+            since=since,
+            until=until,
+            slice_us=span.slice_us,
+            most=wanted.settings.most_calls,
+        )
         for since, until in bounds
     )
     return one, other

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from rondo.evals.model import Answer
@@ -21,9 +22,14 @@ MOST_SCORES = 8
 """Names of scores that are compared, the commonest."""
 
 
-def read(store: RecordStore, project: str, app: str, *, since: int, until: int, most: int) -> Side:
-    """At most `most` calls, one of each user. Raises Unavailable."""
-    asked: dict[str, object] = {"project": project, "app": app, "since": since, "until": until, "limit": most}
+def read(store: RecordStore, project: str, app: str, *, since: int, until: int, slice_us: int, most: int) -> Side:
+    """At most `most` calls, one of each user, of [since, until). Raises Unavailable.
+
+    `slice_us` is the length of the shorter of the two windows that are compared. A user is drawn in proportion to the
+    slices with calls of theirs: as likely to be in the longer window as in the shorter one, however often they come.
+    """
+    asked: dict[str, object] = {"project": project, "app": app, "since": since, "until": until}
+    asked |= {"slice": slice_us, "limit": most}
     rows = store.query("drift_calls", asked)
     language = spoken.language_of if spoken.is_installed() else _unknown
     scores: dict[str, list[Said]] = {}
@@ -50,13 +56,14 @@ def _sample(row: dict[str, Any], language: Callable[[str], str | None]) -> Sampl
         answer_chars=row["answer_chars"] if answered else None,
         language=language(question),
         personal=_was_personal(row["guards"]) or bool(personal.find_personal(question)),
-        top_score=row["top_score"],
+        top_score=_finite(row["top_score"]),
         handed_over=row["handed_over"] if answered else None,
-        refused=_refused(row) if answered else None,
+        refused=not row["handed_over"] and _refused(row) if answered else None,
     )
 
 
 def _refused(row: dict[str, Any]) -> bool:
+    """Of an answer that was not handed over: that one says by design that it cannot help."""
     message: dict[str, Any] = {}
     if row["refusing"]:
         try:
@@ -75,6 +82,10 @@ def _was_personal(guards: str | None) -> bool:
         verdict["stage"] == "input" and any(kind in personal.KINDS for kind in verdict["found"] or {})
         for verdict in verdicts or ()
     )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
 
 
 def _unknown(text: str) -> None:

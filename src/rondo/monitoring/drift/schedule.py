@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from rondo.clock import parse_duration
 from rondo.settings.drift import DriftSettings
-from rondo.settings.steps import parse_duration
 
 GRACE_US = 60_000_000
 """So long after its end a window is looked at, for what is under way or on its way into the store."""
@@ -22,6 +22,11 @@ class Span(Struct, frozen=True, kw_only=True):
     since: int
     until: int
 
+    @property
+    def slice_us(self) -> int:
+        """The length of the shorter one: what a user's coming back is counted by."""
+        return max(1, min(self.until - self.since, self.since - self.reference_since))
+
 
 def due(settings: DriftSettings, now: int, last_until: int | None) -> Span | None:
     """The calls to be looked at now, if it is time; `last_until` is where the newest scheduled look ended."""
@@ -33,14 +38,16 @@ def due(settings: DriftSettings, now: int, last_until: int | None) -> Span | Non
 
 
 def ending(settings: DriftSettings, until: int) -> Span:
-    """The window that ends there."""
-    since = max(0, until - _us(settings.window))
-    return Span(reference_since=max(0, since - _us(settings.reference)), since=since, until=until)
+    """The window that ends there. A reference that is longer is as many whole windows as go into it."""
+    window, reference = _us(settings.window), _us(settings.reference)
+    since = max(0, until - window)
+    whole = reference // window * window or reference
+    return Span(reference_since=max(0, since - whole), since=since, until=until)
 
 
-def follows(earlier_until: int, since: int, until: int) -> bool:
-    """Whether an earlier window is the one before: no call in common, and its end at most a window's length away."""
-    return since - (until - since) <= earlier_until <= since
+def window_before(since: int, until: int) -> tuple[int, int]:
+    """Where the window before may end: no call in common, and at most a window's length away."""
+    return since - (until - since), since
 
 
 def _us(duration: str) -> int:

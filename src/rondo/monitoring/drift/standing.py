@@ -14,51 +14,37 @@ from rondo import clock
 from rondo.monitoring.alerts.surroundings import Drifted
 from rondo.monitoring.drift import store
 from rondo.monitoring.drift.model import Check, Report
-from rondo.monitoring.drift.schedule import follows
+from rondo.monitoring.drift.schedule import window_before
 
-_LOOKED_BACK = 50
 _BELOW = 0.99
 _ALPHA = 0.05
 
 
 def newest(connection: Connection, project: str, app: str) -> list[Drifted]:
     """The newest word on each check of an app; empty where there is no scheduled report with enough calls."""
-    reports = _scheduled(connection, project, app)
-    if not reports:
+    latest = store.newest(connection, project, app, clock.now_us(), scheduled=True)
+    if latest is None:
         return []
-    latest = reports[0]
-    before = previous(latest, reports[1:])
+    before = previous(connection, latest)
     return [_told(check, before, latest) for check in latest.checks if check.corrected is not None]
 
 
 def latest(connection: Connection, project: str, app: str) -> tuple[Report | None, list[str]]:
     """The newest report, scheduled or not, and which checks of it have drifted two windows in a row."""
-    found = store.listed(connection, project, app, limit=1)
-    if not found:
-        return None, []
-    return found[0], _lasting(connection, found[0])
+    found = store.newest(connection, project, app, clock.now_us())
+    return (None, []) if found is None else (found, lasting(found, previous(connection, found)))
 
 
 def known(connection: Connection, project: str, app: str, report: str) -> tuple[Report, list[str]]:
     """The same of one report. Raises NotFound."""
     found = store.get(connection, project, app, report)
-    return found, _lasting(connection, found)
+    return found, lasting(found, previous(connection, found))
 
 
-def _lasting(connection: Connection, report: Report) -> list[str]:
-    return lasting(report, previous(report, _scheduled(connection, report.project, report.app)))
-
-
-def _scheduled(connection: Connection, project: str, app: str) -> list[Report]:
-    """The newest first, but for those that a wrong clock put into the future."""
-    now = clock.now_us()
-    kept = store.listed(connection, project, app, limit=_LOOKED_BACK, scheduled=True)
-    return [report for report in kept if report.until <= now]
-
-
-def previous(report: Report, earlier: list[Report]) -> Report | None:
-    """The report of the window before, among earlier ones, the newest first."""
-    return next((each for each in earlier if follows(each.until, report.since, report.until)), None)
+def previous(connection: Connection, report: Report) -> Report | None:
+    """The scheduled report of the window before."""
+    earliest, last = window_before(report.since, report.until)
+    return store.ended_between(connection, report.project, report.app, earliest, last)
 
 
 def lasting(report: Report, before: Report | None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 
 from rondo.catalog.schema_watch import drift_reports
 from rondo.errors import NotFound
@@ -13,6 +13,8 @@ from rondo.monitoring.drift.model import Report
 
 KEPT = 400
 """Reports of an app; older ones are forgotten."""
+
+_NEWEST_FIRST = drift_reports.c.until.desc(), drift_reports.c.created_at.desc(), drift_reports.c.id.desc()
 
 
 def save(connection: Connection, report: Report) -> None:
@@ -55,8 +57,27 @@ def listed(
     wanted = select(drift_reports.c.report).where(drift_reports.c.project == project, drift_reports.c.app == app)
     if scheduled is not None:
         wanted = wanted.where(drift_reports.c.scheduled.is_(scheduled))
-    order = drift_reports.c.until.desc(), drift_reports.c.created_at.desc(), drift_reports.c.id.desc()
-    return [_report(row) for row in connection.execute(wanted.order_by(*order).limit(limit))]
+    return [_report(row) for row in connection.execute(wanted.order_by(*_NEWEST_FIRST).limit(limit))]
+
+
+def newest(connection: Connection, project: str, app: str, now: int, *, scheduled: bool | None = None) -> Report | None:
+    """That of the newest window, but for those that a wrong clock put into the future."""
+    return _one(connection, project, app, drift_reports.c.until <= now, scheduled=scheduled)
+
+
+def ended_between(connection: Connection, project: str, app: str, since: int, until: int) -> Report | None:
+    """The newest scheduled report whose window ended in [since, until]."""
+    return _one(connection, project, app, drift_reports.c.until.between(since, until), scheduled=True)
+
+
+def _one(
+    connection: Connection, project: str, app: str, which: ColumnElement[bool], *, scheduled: bool | None
+) -> Report | None:
+    wanted = select(drift_reports.c.report).where(drift_reports.c.project == project, drift_reports.c.app == app, which)
+    if scheduled is not None:
+        wanted = wanted.where(drift_reports.c.scheduled.is_(scheduled))
+    row = connection.execute(wanted.order_by(*_NEWEST_FIRST).limit(1)).first()
+    return None if row is None else _report(row)
 
 
 def get(connection: Connection, project: str, app: str, report: str) -> Report:

@@ -21,6 +21,7 @@ from rondo.monitoring.drift.wording import name_of, scrubbed, shown, top_terms
 
 MOST = 30
 _EXAMPLES = 3
+_ALIKE = 0.8
 _RARE = 0.2
 """A topic with less than this part of its present share before is new."""
 
@@ -35,7 +36,13 @@ class Grouped(Struct, frozen=True, kw_only=True):
 
 
 def find(
-    before: Sequence[Sample], now: Sequence[Sample], vectors: Vectors, *, seed: int, of_words: bool = True
+    before: Sequence[Sample],
+    now: Sequence[Sample],
+    vectors: Vectors,
+    *,
+    seed: int,
+    draws: int = exchange.DRAWS,
+    of_words: bool = True,
 ) -> Grouped:
     """`vectors` has a row for each sample, those before first. Raises Conflict without scikit-learn."""
     samples = [*before, *now]
@@ -45,7 +52,7 @@ def find(
         return Grouped(topics=[], p=None, statistic=None, labels=labels)
     counts = {label: _count(labels, label, len(before)) for label in [*names, -1]}
     rows = [counts[label] for label in counts if sum(counts[label])]
-    tested = exchange.groups([row[0] for row in rows], [row[1] for row in rows], seed=seed)
+    tested = exchange.groups([row[0] for row in rows], [row[1] for row in rows], seed=seed, draws=draws)
     terms = top_terms(scrubbed([sample.question for sample in samples]), labels)
     sizes = len(before), len(now)
     topics = [
@@ -70,7 +77,7 @@ def named(grouped: Grouped, names: Mapping[int, str], *, factor: float, alpha: f
     return sorted(found, key=lambda topic: (order[topic.change], -max(topic.before, topic.now), topic.name))
 
 
-def difference(before: tuple[int, int], now: tuple[int, int]) -> tuple[float, float, float]:
+def difference(before: tuple[float, float], now: tuple[float, float]) -> tuple[float, float, float]:
     """The difference of two shares (count, of how many), with Newcombe's (1998) 95 % interval."""
     one, other = now[0] / now[1], before[0] / before[1]
     low, high = wilson(one, now[1])
@@ -114,13 +121,12 @@ def _change(before: float, now: float) -> Change:
 
 
 def _middle(samples: Sequence[Sample], vectors: Vectors, labels: Sequence[int], label: int) -> list[Example]:
-    """The questions nearest to the group's middle; the newest of equals."""
+    """The questions nearest to the group's middle, no two of them much alike; the newest of equals."""
     rows = np.flatnonzero(np.array(labels) == label)
     near = vectors[rows] @ vectors[rows].mean(axis=0)
-    chosen: dict[str, Example] = {}
-    for row in rows[np.lexsort((-rows, -np.round(near, 6)))].tolist():
-        told = shown(samples[row].question)
-        chosen.setdefault(told, Example(trace_id=samples[row].trace_id, question=told))
-        if len(chosen) == _EXAMPLES:
-            break
-    return list(chosen.values())
+    ordered = rows[np.lexsort((-rows, -np.round(near, 6)))].tolist()
+    chosen: list[int] = []
+    for row in ordered:
+        if len(chosen) < _EXAMPLES and all(float(vectors[row] @ vectors[other]) < _ALIKE for other in chosen):
+            chosen.append(row)
+    return [Example(trace_id=samples[row].trace_id, question=shown(samples[row].question)) for row in chosen]

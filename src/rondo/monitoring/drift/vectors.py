@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import pairwise
 from zlib import crc32
 
@@ -67,12 +68,18 @@ def _counted(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return found // _BUCKETS, found % _BUCKETS, counts
 
 
+@cache
+def _directions() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Where each bucket goes, and with which sign: 4 MB."""
+    random = np.random.default_rng(_SEED)
+    places = random.integers(0, WIDTH, (_BUCKETS, _PLACES))
+    return places, random.choice(np.array([-1.0, 1.0]), (_BUCKETS, _PLACES))
+
+
 def _projected(
     rows: NDArray[np.int64], buckets: NDArray[np.int64], weights: NDArray[np.float64], texts: int
 ) -> NDArray[np.float64]:
-    random = np.random.default_rng(_SEED)
-    places = random.integers(0, WIDTH, (_BUCKETS, _PLACES))
-    signs = random.choice(np.array([-1.0, 1.0]), (_BUCKETS, _PLACES))
+    places, signs = _directions()
     made = np.zeros(texts * WIDTH)
     for turn in range(_PLACES):
         at = rows * WIDTH + places[buckets, turn]

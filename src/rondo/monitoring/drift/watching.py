@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from time import monotonic
 
 from pydantic import ValidationError
 
@@ -27,6 +28,9 @@ from rondo.settings.drift import DriftSettings
 from rondo.store.base import RecordStore
 
 EVERY_S = 20.0
+AGAIN_S = 600.0
+"""After a look that failed."""
+
 _BY = "schedule"
 _log = logging.getLogger("rondo.drift")
 
@@ -40,6 +44,7 @@ class Drift:
         self._means = means
         self._alone = asyncio.Lock()
         self._told: dict[tuple[str, str], str] = {}
+        self._again: dict[tuple[str, str], float] = {}
 
     async def run(self, ended: asyncio.Event) -> None:
         """Until `ended` is set; a look that is under way is given up."""
@@ -60,14 +65,23 @@ class Drift:
         found = []
         for wanted in await asyncio.to_thread(self._due):
             key = wanted.project, wanted.app
+            if self._again.get(key, 0.0) > monotonic():
+                continue
             try:
                 found.append(await self._kept(wanted))
                 self._told.pop(key, None)
-            except RondoError as error:
-                if self._told.get(key) != str(error):
-                    _log.warning("drift of %s cannot be looked at: %s", wanted.app, error)
-                self._told[key] = str(error)
+                self._again.pop(key, None)
+            except Exception as error:  # whatever happens to one app's look, the others have theirs
+                self._tell(key, error)
+                self._again[key] = monotonic() + AGAIN_S  # a look may cost money
         return found
+
+    def _tell(self, key: tuple[str, str], error: Exception) -> None:
+        """Once, and not at each try."""
+        if self._told.get(key) != str(error):
+            is_known = isinstance(error, RondoError)
+            _log.warning("drift of %s cannot be looked at: %s", key[1], error, exc_info=None if is_known else error)
+        self._told[key] = str(error)
 
     async def look_now(
         self, project: str, app: str, *, changes: dict[str, str], until: int | None, actor: str
@@ -115,7 +129,7 @@ class Drift:
                     try:
                         settings = settings_of(app.settings)
                     except InvalidRequest as error:
-                        _log.warning("%s: %s", app.name, error)
+                        self._tell((project, app.name), error)
                         continue
                     span = due(settings, now, store.last_until(connection, project, app.name, now))
                     if span is not None:

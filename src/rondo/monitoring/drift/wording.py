@@ -33,9 +33,13 @@ STOP = frozenset(
         " wo zu zum zur über au aux avec ce ces comment dans de elle en est et il je la le les leur ma mais mes mon ne"
         " nous ou par pas pour que qui sa se ses son sur tu un une vous con como cuando del el ella esta este las lo"
         " los mi o para pero por si su una y yo"
+        " hey dear greetings regards cheers thx best good morning afternoon evening quick question already still yet"
+        " since ago today yesterday tomorrow last week weeks day days monday tuesday wednesday thursday friday saturday"
+        " sunday one two three four five six seven eight nine ten guten tag morgen abend grüße gestern heute schon mal"
+        " seit woche wochen tage tagen"
     ).split()
 )
-"""Words that name nothing: English, German, French, Spanish."""
+"""Words that name nothing, greetings and times among them: English, German, French, Spanish."""
 
 
 def scrubbed(texts: Sequence[str]) -> list[str]:
@@ -52,6 +56,18 @@ def shown(text: str) -> str:
     """A text as an example: one line, cut."""
     line = " ".join(scrubbed([text])[0].split())
     return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
+
+
+def distinct(texts: Sequence[str], most: int) -> list[int]:
+    """The places of the first texts of which no two have more than half of their words in common."""
+    chosen: dict[int, set[str]] = {}
+    for place, text in enumerate(texts):
+        words = set(_words(text)) or {text}
+        if all(2 * len(words & other) <= len(words | other) for other in chosen.values()):
+            chosen[place] = words
+        if len(chosen) == most:
+            break
+    return list(chosen)
 
 
 def top_terms(texts: Sequence[str], labels: Sequence[int], *, most: int = 5) -> dict[int, list[str]]:
@@ -86,8 +102,12 @@ def _is_in(one: str, other: str) -> bool:
     return bool(set(one.split()) & set(other.split()))
 
 
+def _words(text: str) -> list[str]:
+    return [word for word in _WORD.findall(_BLOTTED.sub(" ", text).casefold()) if word not in STOP]
+
+
 def _terms(text: str) -> list[str]:
-    words = [word for word in _WORD.findall(_BLOTTED.sub(" ", text).casefold()) if word not in STOP]
+    words = _words(text)
     return [*words, *(f"{one} {other}" for one, other in pairwise(words))]
 
 
