@@ -26,11 +26,13 @@ class Told(NamedTuple):
 
 
 class Receiver:
-    """`answers` are (status, headers, body), used up one after the other; afterwards everything is taken."""
+    """`answers` are (status, headers, body), used up one after the other; afterwards everything is taken, but at paths
+    of `always`, which have a status."""
 
     def __init__(self, server: RawServer) -> None:
         self._server = server
         self.answers: list[tuple[int, dict[str, str], bytes]] = []
+        self.always: dict[str, int] = {}
         self.taken: list[Asked] = []
 
     @property
@@ -64,7 +66,8 @@ async def receiving() -> AsyncIterator[Receiver]:
                 asked = await line.request()
             except asyncio.IncompleteReadError:
                 return
-            status, headers, body = receiver.answers.pop(0) if receiver.answers else (200, {}, b"")
+            usual = receiver.always.get(asked.line.split()[1], 200), dict[str, str](), b""
+            status, headers, body = receiver.answers.pop(0) if receiver.answers else usual
             if status // 100 == 2:
                 receiver.taken.append(asked)
             more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

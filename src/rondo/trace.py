@@ -5,11 +5,12 @@
     trace.start(service="shop")                              # RONDO_URL and RONDO_API_KEY say where to
     with trace.step("answer a ticket", kind="agent", user="u1", session="s7") as answering:
         answering.given(question)
-        reply = client.chat.completions.create(..., extra_headers=trace.headers())
+        reply = client.chat.completions.create(..., user="u1", extra_headers=trace.headers())
         answering.gave(reply.choices[0].message.content)
 
-What the gateway does hangs under the step whose `headers()` came with the request. Spans of other instrumentation in
-the program are sent too. Until `start`, all of it does nothing. Nothing here is used by the server.
+What the gateway does hangs under the step whose `headers()` came with the request; its user is the request's own.
+Spans of other instrumentation in the program are sent too. Until `start`, all of it does nothing. Nothing here is used
+by the server.
 """
 
 from __future__ import annotations
@@ -122,7 +123,10 @@ async def add_headers_async(request: Any) -> None:
 
 
 class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb where it is used
-    """A step of one's own, as a context or as a decorator, also of coroutines. An exception marks it as failed."""
+    """A step of one's own, as a context or as a decorator, also of coroutines. An exception marks it as failed.
+
+    As a decorator it raises TypeError for generators.
+    """
 
     def __init__(
         self,
@@ -155,6 +159,11 @@ class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb w
         return context.__exit__(kind, error, trace) if context is not None else None
 
     def __call__(self, function: F) -> F:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__name__} is a generator, which a step cannot span: what calls it runs between its values. "
+                "Put `with trace.step(...)` around the loop that reads it."
+            )
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

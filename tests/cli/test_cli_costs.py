@@ -43,9 +43,15 @@ def test_csv_goes_through_as_it_is(door: Door, ask: Run) -> None:
 
 
 def test_the_month(door: Door, ask: Run) -> None:
-    door.answers["GET /api/costs/outlook"] = {"month": "2026-11", "forecast": FORECAST, "odd_days": [ODD]}
+    door.answers["GET /api/costs/outlook"] = {
+        "month": "2026-11",
+        "forecast": FORECAST,
+        "odd_days": [ODD],
+        "cost_unknown": 3,
+    }
     told = ask("costs", "forecast").output
     assert "$3.000000 ($2.000000 to $4.000000)" in told
+    assert "+ 3 calls of unknown cost" in told
     assert "2026-11-20" in told
     assert "all calls" in told
 

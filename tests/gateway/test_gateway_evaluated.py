@@ -9,9 +9,10 @@ import pytest
 from msgspec import structs
 
 from gateway_house import HELLO, House
+from rondo import clock
 from rondo.cache.model import CachePolicy
 from rondo.errors import BudgetExceeded, PriceUnknown
-from rondo.gateway.evaluated import Evaluated, RunBudget
+from rondo.gateway.evaluated import Evaluated, day_budget, run_budget
 from rondo.gateway.result import Answered
 from rondo.governance.model import Grant
 from rondo.limits.model import NANO
@@ -68,15 +69,29 @@ async def test_the_cache_neither_serves_nor_learns(house: House) -> None:
 async def test_a_run_spends_no_more_than_its_budget(house: House) -> None:
     model = house.model("echo")
     fields = {"max_tokens": 10}
-    budget = RunBudget("p", "r", 3 * NANO // 1_000)  # the most that one request can be is above a tenth of a cent
+    budget = run_budget("p", "r", 3 * NANO // 1_000)  # the most that one request can be is above a tenth of a cent
     asked = Evaluated((model,), budget)
     await evaluate(house, asked, fields=fields)
-    tight = Evaluated((model,), RunBudget("p", "tight", 1_000))
+    tight = Evaluated((model,), run_budget("p", "tight", 1_000))
     with pytest.raises(BudgetExceeded):
         await evaluate(house, tight, fields=fields)
     assert len(house.upstream.heard) == 1
     with pytest.raises(PriceUnknown):
         await evaluate(house, Evaluated((house.model("unknown", price=None),), budget), fields=fields)
+
+
+async def test_a_days_budget_is_what_the_key_has_spent(house: House) -> None:
+    """Whoever asks under the key's id meets it, and the money counts once."""
+    model = house.model("echo")
+    first, second = (day_budget("p", GRANT.key_id, 2 * NANO // 1_000, words=words) for words in ("one", "other"))
+    await evaluate(house, Evaluated((model,), first), fields={"max_tokens": 10})
+    (used,) = await house.gateway.ledger.used([f"p/key:{GRANT.key_id}"])
+    assert used.day_spent == round((house.call.cost_usd or 0) * NANO)
+    house.gateway.ledger.spend("p", GRANT.key_id, None, None, at=clock.now_us(), nano=2 * NANO // 1_000)
+    with pytest.raises(BudgetExceeded, match="^other: ") as refusal:
+        await evaluate(house, Evaluated((model,), second), fields={"max_tokens": 10})
+    assert second.refused(refusal.value)
+    assert not first.refused(refusal.value)
 
 
 async def test_live_requests_know_nothing_of_it(house: House) -> None:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import random
+from math import sqrt
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rondo import clock
 from rondo.monitoring.costs.anomaly import anomalies, judge, rhythm
 from rondo.monitoring.costs.forecast import forecast, weekday
 from rondo.monitoring.costs.model import CostRow, Costs
 from rondo.monitoring.costs.spending import as_csv
 from rondo.monitoring.costs.what_if import Tokens, what_if
+from rondo.monitoring.dashboards.window import DAY_US, parse_window
 from rondo.providers.prices import Price
 
 WEEKS = [weekday(day) for day in range(70)]
 NOBODY: dict[str, Any] = {
     "provider": "openai", "model": "a", "calls": 1, "without_tokens": 0, "input_tokens": 0, "cache_read_tokens": 0,
     "cache_write_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0, "cost_usd": 1.0, "cost_unknown": 0,
-    "cache_hits": 0,
+    "failed_unknown": 0, "cache_hits": 0,
 }  # fmt: skip
 
 
@@ -74,6 +77,24 @@ def test_the_unit_of_money_does_not_matter(values: list[float], scale: float) ->
         assert found(1.0) == found(1024.0)  # a power of two: no digit is lost
 
 
+@pytest.mark.parametrize("works", [{0, 1, 2, 3, 4}, {0}], ids=["weekdays", "mondays"])
+def test_days_that_nobody_works_are_no_anomalies(works: set[int]) -> None:
+    chance = random.Random(1)
+    values = [10 * chance.gauss(1, 0.05) if day in works else 0.0 for day in WEEKS]
+    assert anomalies(values, WEEKS) == []
+    sunday = max(place for place, day in enumerate(WEEKS) if day == 6)
+    values[sunday] = 0.1
+    assert anomalies(values, WEEKS) == [], "next to nothing"
+    values[sunday] = 10.0
+    (found,) = anomalies(values, WEEKS)
+    assert (found.place, found.expected, found.low) == (sunday, 0, 0)
+    assert 0 < found.high < 10
+    values[sunday], monday = 0.0, max(place for place, day in enumerate(WEEKS) if day == 0)
+    values[monday] = 0.0
+    (found,) = anomalies(values, WEEKS)
+    assert (found.place, found.direction) == (monday, "below")
+
+
 def test_few_false_alarms_on_noise() -> None:
     odd = sum(len(anomalies(a_rhythm(seed, 0.1), WEEKS)) for seed in range(30))
     assert odd <= 0.02 * 30 * len(WEEKS)
@@ -92,6 +113,35 @@ def test_a_forecast_knows_weekdays() -> None:
     dear = forecast({**history, today: 50.0}, today, first, last)
     assert dear.expected is not None
     assert dear.expected > whole
+
+
+def test_a_forecasts_interval_by_hand() -> None:
+    few = forecast({20_000: 1.0, 20_001: 2.0, 20_002: 3.0}, 20_003, 20_000, 20_004)
+    half = 4.302653 * 1.0 * sqrt(2 + 2 * 2 / 3)  # t of 2 degrees, deviation 1, two days left, a mean of three
+    assert (few.spent, few.expected, few.low) == (6.0, 10.0, 6.0)
+    assert few.high == pytest.approx(10.0 + half)
+    two_weeks = {20_000 + at: 10.0 if at < 7 else 14.0 for at in range(14)}
+    one = forecast(two_weeks, 20_014, 20_000, 20_014)
+    half = 2.364624 * sqrt(14 * 4 / 7) * sqrt(1 + 1 / 2)  # its weekday's mean is of two days
+    assert one.expected == pytest.approx(168 + 12)
+    assert one.high == pytest.approx(180 + half)
+
+
+def test_the_last_day_of_a_month_is_still_to_come() -> None:
+    found = forecast({20_000: 2.0, 20_001: 2.0, 20_002: 2.0, 20_003: 0.5}, 20_003, 20_000, 20_003)
+    assert (found.spent, found.expected, found.days_left) == (6.5, 8.0, 1)
+
+
+def test_a_day_of_unknown_cost_is_none_that_cost_nothing() -> None:
+    known: dict[int, float | None] = {20_000 + at: 10.0 for at in range(28)}
+    for monday in [day for day in known if weekday(day) == 0]:
+        known[monday] = None
+    found = forecast(known, 20_028, 20_000, 20_030)
+    assert found.days_of_history == 24
+    assert found.expected == pytest.approx(240 + 30)
+    assert forecast({20_000: None, 20_001: None, 20_002: None}, 20_003, 20_000, 20_004).expected is None
+    idle = forecast({20_000: 6.0, 20_002: 6.0}, 20_003, 20_000, 20_004)
+    assert (idle.days_of_history, idle.expected) == (3, 20.0), "a day without calls cost nothing"
 
 
 def test_too_few_days_for_a_forecast() -> None:
@@ -134,6 +184,10 @@ def test_what_is_not_known_is_said() -> None:
     assert found.saved_usd is None
     assert [row.saved_usd for row in found.rows] == [1.0, None]
     assert len(found.notes) == 4
+    broken = Tokens(**{**NOBODY, "provider": None, "model": None, "cost_usd": None, "failed_unknown": 2})
+    found = what_if("b", Price(input=1.0, output=1.0), [Tokens(**NOBODY), broken], provider="openai")
+    assert found.saved_usd == 1.0, "calls that failed are in neither sum"
+    assert found.notes == ["2 calls that failed, or whose client left, are in neither sum."]
     assert what_if("b", Price(input=1.0, output=1.0), []).cost_usd is None
 
 
@@ -144,3 +198,9 @@ def test_names_in_csv_are_no_formulas() -> None:
         "user,calls,errors,tokens,cost_usd,cost_unknown,saved_usd",
         "'=1+1,1,0,,0.5,0,",
     ]
+
+
+def test_an_end_alone_has_its_usual_length_before_it() -> None:
+    window = parse_window({"window": "30d", "until": "2026-11-01"})
+    assert clock.iso(window.until)[:10] == "2026-11-01"
+    assert window.until - window.since == 30 * DAY_US

@@ -215,6 +215,30 @@ async def test_a_receiver_that_is_not_there(tmp_path: Path) -> None:
         assert told.calls == told.dropped == 0
 
 
+async def test_an_endpoint_that_takes_no_logs_gets_the_calls(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.always["/v1/logs"] = 503
+    async with served(tmp_path, receiver) as live:
+        trace = (await live.chat("parrot")).headers["x-rondo-trace-id"]
+        await live.post("/v1/feedback", {"trace_id": trace, "name": "helpful", "value": True})
+        await until(live, lambda now: now.retrying is not None)
+        await live.chat("parrot")
+        told = await until(live, lambda now: now.calls == 2)
+        assert (told.scores, told.dropped) == (0, 0)
+        assert "503" in (told.retrying or "")
+        receiver.always.clear()
+        await until(live, lambda now: now.scores == 1 and now.retrying is None)
+
+
+async def test_a_call_that_cannot_be_told_keeps_no_other_waiting(tmp_path: Path, receiver: Receiver) -> None:
+    async with served(tmp_path, receiver) as live:
+        for at in (0, 1 << 62, 0):  # in nanoseconds, the second time fits in no span
+            call = make_call(project="default", **({"started_at": at} if at else {}))
+            await live.server.control.gateway._journal.write(Kind.CALL, to_json(call))
+        told = await until(live, lambda now: now.calls + now.dropped == 3)
+        assert (told.calls, told.dropped, told.fault) == (2, 1, None)
+        assert "cannot be told" in (told.last_refusal or "")
+
+
 async def test_headers_come_from_the_environment(
     tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,3 +122,17 @@ def test_a_date_to_wait_for() -> None:
     with clock.at(1_800_000_000_000_000):
         assert asked_to_wait({"retry-after": "Fri, 15 Jan 2027 08:00:30 GMT"}) == 30
         assert asked_to_wait({"retry-after": "Fri, 15 Jan 2027 07:00:00 GMT"}) == 0
+
+
+def test_what_no_receiver_could_read_keeps_nothing_waiting() -> None:
+    """Each of these once could not be written, so that nothing was ever sent again."""
+    (span,) = [
+        each
+        for each in spans_of(encode.spans([make_call(params=f'{{"seed": 1{"0" * 400}}}')], service="s", content=False))
+        if not each.parent_id
+    ]
+    assert span.attributes["gen_ai.request.seed"] == f"1{'0' * 400}"
+    for depth in range(900, 1_000):  # readable from here, but not writable a little deeper
+        nested = "[" * depth + "]" * depth
+        given = [{"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": nested}}]}]
+        encode.spans([make_call(input=json.dumps(given))], service="s", content=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -104,3 +104,11 @@ def test_hooks_of_clients() -> None:
     request = httpx2.Request("GET", "http://rondo.test")
     trace.add_headers(request)
     assert "traceparent" not in request.headers
+
+
+def test_a_generator_is_no_step() -> None:
+    def answers() -> Iterator[str]:
+        yield "yes"
+
+    with pytest.raises(TypeError, match="around the loop that reads it"):
+        trace.step("answer")(answers)

@@ -24,3 +24,9 @@ def test_each_reader_of_each_project_has_its_own(catalog: Catalog) -> None:
         cursors.forget(connection, "q", "live")
         assert cursors.find(connection, "p", "live") is None
         assert cursors.find(connection, "p", "telemetry.calls") == 3
+
+
+def test_servers_on_one_postgres_have_their_own(catalog: Catalog) -> None:
+    """Each counts arrivals in records of its own, so another's place means nothing there."""
+    one, other = (cursors.named(catalog, "live", source) for source in ("aaaa", "bbbb"))
+    assert (one == other == "live") if catalog.is_sqlite else (one != other)

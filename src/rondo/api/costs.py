@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.responses import Response
 
-from rondo.api.dashboards import CHOSEN, WINDOW, words_of
+from rondo.api.dashboards import CHOSEN, WINDOW, choose, words_of
 from rondo.api.door import Asked, Door
 from rondo.errors import InvalidRequest
 from rondo.governance.model import Role
@@ -14,7 +14,7 @@ from rondo.monitoring.costs.model import Costs
 from rondo.monitoring.costs.outlook import Outlook, instead, outlook
 from rondo.monitoring.costs.spending import as_csv, costs, parse_by
 from rondo.monitoring.costs.what_if import WhatIf
-from rondo.monitoring.dashboards.window import parse_chosen, parse_window
+from rondo.monitoring.dashboards.window import parse_window
 
 MOST_ROWS = 10_000
 
@@ -30,7 +30,7 @@ async def show(asked: Asked) -> Costs | Response:
         asked.control.records,
         asked.project,
         parse_window({"window": "30d", **words}),
-        parse_chosen(words, arm="all"),
+        await choose(asked, words, arm="all"),
         parse_by(words.get("by")),
         limit=asked.query_number("limit", 100, most=MOST_ROWS),
     )
@@ -42,7 +42,7 @@ async def show(asked: Asked) -> Costs | Response:
 
 async def show_outlook(asked: Asked) -> Outlook:
     """What the month will have cost, and the days that stand out."""
-    chosen = parse_chosen(words_of(asked, CHOSEN), arm="all")
+    chosen = await choose(asked, words_of(asked, CHOSEN), arm="all")
     return await asyncio.to_thread(outlook, asked.control.records, asked.project, chosen)
 
 
@@ -55,7 +55,7 @@ async def show_instead(asked: Asked) -> WhatIf:
         asked.control.gateway.plan,
         asked.project,
         parse_window({"window": "30d", **words}),
-        parse_chosen(words, arm="all"),
+        await choose(asked, words, arm="all"),
         model=words.get("instead"),
     )
 

@@ -106,7 +106,7 @@ def _print_outlook(told: dict[str, Any]) -> None:
     output.facts(
         [
             ("month", told["month"]),
-            ("so far", output.money(expected["spent"])),
+            ("so far", _so_far(expected["spent"], told["cost_unknown"])),
             ("at its end", interval if interval != "-" else "needs three whole days of history"),
             ("days left", f"{expected['days_left']}, today included"),
             ("method", f"{expected['method']}; from {expected['days_of_history']} days"),
@@ -120,6 +120,10 @@ def _print_outlook(told: dict[str, Any]) -> None:
     ]
     output.heading("days that stand out")
     output.table(told["odd_days"], columns, none="None in the last four weeks.")
+
+
+def _so_far(spent: float, unknown: int) -> str:
+    return output.money(spent) + (f" + {output.count(unknown)} calls of unknown cost" if unknown else "")
 
 
 def _print_what_if(told: dict[str, Any]) -> None:

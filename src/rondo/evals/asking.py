@@ -32,7 +32,7 @@ from rondo.evals.answers import answer_of, embedding_answer
 from rondo.evals.model import Answer, Run
 from rondo.evals.requests import ask_key
 from rondo.evals.targets import Subject
-from rondo.gateway.evaluated import Evaluated, RunBudget
+from rondo.gateway.evaluated import Budget, Evaluated, run_budget
 from rondo.gateway.pace import Pace, may_go_well
 from rondo.gateway.result import Answered
 from rondo.governance.model import Grant
@@ -90,7 +90,9 @@ class Asking:
         timeout_s: float,
         recovered: Recover | None = None,
         tries: int = _MOST_TRIES,
+        budget: Budget | None = None,
     ) -> None:
+        """`budget` is in the place of the run's own."""
         self.pace = Pace(run.max_concurrency)
         self.spent_usd = run.spent_usd
         self.refused: str | None = None
@@ -103,7 +105,7 @@ class Asking:
         self._timeout_s = timeout_s
         self._recovered = recovered
         self._tries = tries
-        self._budget = _budget_of(run)
+        self._budget = budget or _budget_of(run)
         self._alone = asyncio.Lock()
         self._is_tight = False
         self._busy = 0
@@ -301,9 +303,9 @@ def _is_away(error: RondoError) -> bool:
     return isinstance(error, UpstreamUnreachable | UpstreamTimeout | Unavailable)
 
 
-def _budget_of(run: Run) -> RunBudget | None:
+def _budget_of(run: Run) -> Budget | None:
     """What is left of the run's budget, for this life of it."""
     if run.budget_usd is None:
         return None
     left = max(0.0, run.budget_usd - run.spent_usd)
-    return RunBudget(run.project, f"{run.id}.{run.started_at or 0}.{run.done}.{to_nano(run.spent_usd)}", to_nano(left))
+    return run_budget(run.project, f"{run.id}.{run.started_at or 0}.{run.done}.{to_nano(run.spent_usd)}", to_nano(left))

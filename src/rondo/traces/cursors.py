@@ -1,11 +1,21 @@
-"""How far each reader of the stored calls has come: what reads them in order of arrival goes on where it stopped."""
+"""How far each reader of the stored calls has come: what reads them in order of arrival goes on where it stopped.
+
+Arrivals are counted by a server's own records. Servers on one Postgres have records of their own, so each has cursors
+of its own.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from rondo import clock
+from rondo.catalog.engine import Catalog
 from rondo.catalog.schema_watch import cursors
+
+
+def named(catalog: Catalog, name: str, source: str) -> str:
+    """The reader's cursor over the records that `source` names. A catalog of one server needs no such name."""
+    return name if catalog.is_sqlite else f"{name}@{source}"
 
 
 def find(connection: Connection, project: str, name: str) -> int | None:

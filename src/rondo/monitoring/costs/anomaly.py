@@ -65,20 +65,22 @@ def judge(
     if len(before) < max(_LEAST, 2 * rhythms) or (rhythms > 1 and seasons.count(season) < 2):
         return None
     factors = rhythm(before, seasons)
-    flat = [each / factors.get(its, 1.0) for each, its in zip(before, seasons, strict=True)]
+    shares = [factors.get(its, 1.0) for its in seasons]
+    flat = [each / share for each, share in zip(before, shares, strict=True) if share > 0]
     middle, factor = median(flat), factors.get(season, 1.0)
     deviation = _SCALE * median(abs(each - middle) for each in flat)
-    deviation *= _wider(len(before), max(len(factors), 1))
+    deviation *= _wider(len(flat), max(sum(share > 0 for share in factors.values()), 1))
     deviation = max(deviation, _FLOOR * abs(middle), 1e-12)
-    score = (value / factor - middle) / deviation
+    expected, scale = middle * factor, deviation * (factor or 1.0)  # what is usually nothing is as steady as the rest
+    score = (value - expected) / scale
     if abs(score) <= limit:
         return None
     return Anomaly(
         place=place,
         value=value,
-        expected=middle * factor,
-        low=max(0.0, (middle - limit * deviation) * factor),
-        high=(middle + limit * deviation) * factor,
+        expected=expected,
+        low=max(0.0, expected - limit * scale),
+        high=expected + limit * scale,
         score=score,
         direction="above" if score > 0 else "below",
     )
@@ -90,12 +92,13 @@ def _wider(known: int, fitted: int) -> float:
 
 
 def rhythm(values: Sequence[float], seasons: Sequence[int]) -> dict[int, float]:
-    """Each season's share of what is usual, by medians; empty unless every season was there twice, and is not zero."""
+    """Each season's share of what is usual, by medians: zero where it usually is nothing, as on weekends that nobody
+    works. Empty unless every season was there twice, and one of them is not zero."""
     by_season: dict[int, list[float]] = {}
     for value, season in zip(values, seasons, strict=True):
         by_season.setdefault(season, []).append(value)
-    usual = median(values) if values else 0.0
-    if len(by_season) < 2 or usual <= 0 or any(len(each) < 2 for each in by_season.values()):
+    if len(by_season) < 2 or any(len(each) < 2 for each in by_season.values()):
         return {}
-    shares = {season: median(each) / usual for season, each in by_season.items()}
-    return shares if all(share > 0 for share in shares.values()) else {}
+    medians = {season: max(median(each), 0.0) for season, each in by_season.items()}
+    somewhat = [each for each in medians.values() if each > 0]
+    return {season: each / median(somewhat) for season, each in medians.items()} if somewhat else {}

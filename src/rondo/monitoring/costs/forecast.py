@@ -3,11 +3,13 @@
 The days that are left are each expected to cost what their weekday has cost on average over the last eight weeks
 (below two weeks of history: what all days have cost). There is no trend in it: it says what comes if things go on
 as they are. The 95 % interval is that of a sum of such days (Student's t): how far days have been from their weekday's
-mean, and how uncertain these means are themselves.
+mean, and how uncertain these means are themselves. A day of which no cost is known is no day that cost nothing: it is
+left out.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from math import sqrt
 from statistics import fmean
@@ -20,6 +22,8 @@ METHOD = "weekday means of up to 8 weeks, no trend; 95 % prediction interval (St
 
 _LEAST = 3
 _BY_WEEKDAY = 14
+_ANY = 7
+"""In the place of a weekday: all of them."""
 
 
 class Forecast(Struct, frozen=True, kw_only=True):
@@ -37,24 +41,27 @@ class Forecast(Struct, frozen=True, kw_only=True):
     method: str = METHOD
 
 
-def forecast(history: Mapping[int, float], today: int, first: int, last: int) -> Forecast:
-    """`history` has the cost of days, numbered since the epoch; days without calls inside it cost nothing.
+def forecast(history: Mapping[int, float | None], today: int, first: int, last: int) -> Forecast:
+    """`history` has the cost of days, numbered since the epoch: None where it is not known. Days inside it that it has
+    not cost nothing.
 
     `first` and `last` are the month's days; `today` is not over, and what it has cost so far is in `history`.
     """
-    spent = sum(cost for day, cost in history.items() if first <= day <= today)
+    spent = sum(cost or 0.0 for day, cost in history.items() if first <= day <= today)
     left = last - today + 1
     whole = _whole_days(history, today)
     if len(whole) < _LEAST:
         return Forecast(spent=spent, expected=None, low=None, high=None, days_of_history=len(whole), days_left=left)
-    means, parameters = _means(whole)
-    so_far = history.get(today, 0.0)
-    to_come = [max(means[weekday(today)] - so_far, 0.0), *(means[weekday(day)] for day in range(today + 1, last + 1))]
+    means, known = _means(whole)
+    to_come = [means[weekday(day)] for day in range(today, last + 1)]
+    to_come[0] = max(to_come[0] - (history.get(today) or 0.0), 0.0)
     from rondo.evals.statistics.distributions import student_quantile  # with NumPy, which a server starts without
 
-    freedom = max(len(whole) - parameters, 1)
+    freedom = max(len(whole) - len(known), 1)
     error = sqrt(sum((cost - means[weekday(day)]) ** 2 for day, cost in whole.items()) / freedom)
-    half = student_quantile((1 + LEVEL) / 2, freedom) * error * sqrt(left + left * left / len(whole))
+    ahead = Counter(weekday(day) if len(known) > 1 else _ANY for day in range(today, last + 1))
+    of_means = sum(days * days / known.get(each, 1) for each, days in ahead.items())
+    half = student_quantile((1 + LEVEL) / 2, freedom) * error * sqrt(left + of_means)
     expected = spent + sum(to_come)
     return Forecast(
         spent=spent,
@@ -71,18 +78,20 @@ def weekday(day: int) -> int:
     return (day + 3) % 7
 
 
-def _whole_days(history: Mapping[int, float], today: int) -> dict[int, float]:
-    """The days before today, from the first one with calls on."""
+def _whole_days(history: Mapping[int, float | None], today: int) -> dict[int, float]:
+    """The days before today whose cost is known, from the first one with calls on."""
     begun = min((day for day in history if day < today), default=today)
-    return {day: history.get(day, 0.0) for day in range(max(begun, today - REACH_DAYS), today)}
+    days = {day: history.get(day, 0.0) for day in range(max(begun, today - REACH_DAYS), today)}
+    return {day: cost for day, cost in days.items() if cost is not None}
 
 
-def _means(whole: Mapping[int, float]) -> tuple[dict[int, float], int]:
-    """What each weekday is expected to cost, and how many numbers that took."""
-    usual = fmean(whole.values())
+def _means(whole: Mapping[int, float]) -> tuple[dict[int, float], dict[int, int]]:
+    """What each weekday is expected to cost, and from how many days each mean is: those of weekdays, or one of all."""
+    usual = dict.fromkeys(range(7), fmean(whole.values()))
     if len(whole) < _BY_WEEKDAY:
-        return dict.fromkeys(range(7), usual), 1
+        return usual, {_ANY: len(whole)}
     by_weekday: dict[int, list[float]] = {}
     for day, cost in whole.items():
         by_weekday.setdefault(weekday(day), []).append(cost)
-    return {each: fmean(costs) for each, costs in by_weekday.items()}, 7
+    means = {each: fmean(costs) for each, costs in by_weekday.items()}
+    return usual | means, {each: len(costs) for each, costs in by_weekday.items()}

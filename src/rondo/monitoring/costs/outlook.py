@@ -36,10 +36,11 @@ class OddDay(Struct, frozen=True, kw_only=True):
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """`month` is like 2026-11. Days are in UTC."""
+    """`month` is like 2026-11. Days are in UTC. The cost of `cost_unknown` calls of this month is in none of it."""
 
     month: str
     forecast: Forecast
+    cost_unknown: int
     odd_days: list[OddDay]
 
 
@@ -52,7 +53,8 @@ def outlook(store: RecordStore, project: str, chosen: Chosen) -> Outlook:
     last = first + calendar.monthrange(moment.year, moment.month)[1] - 1
     since = min(first, today - REACH_DAYS - _LOOKED_AT)
     asked = {"project": project, "since": max(0, since * DAY_US), "until": now}
-    days = _by_name(store.query("cost_days", {**asked, "by": "all"}, chosen.filters())).get("", {})
+    rows = store.query("cost_days", {**asked, "by": "all"}, chosen.filters())
+    days = _by_name(rows).get("", {})
     odd = _odd_days(None, days, today)
     for by in ("app", "model"):
         for name, cost in _by_name(store.query("cost_days", {**asked, "by": by}, chosen.filters())).items():
@@ -60,6 +62,7 @@ def outlook(store: RecordStore, project: str, chosen: Chosen) -> Outlook:
     return Outlook(
         month=f"{moment:%Y-%m}",
         forecast=forecast(days, today, first, last),
+        cost_unknown=sum(row["cost_unknown"] for row in rows if row["day_at"] >= first * DAY_US),
         odd_days=sorted(odd, key=lambda each: (each.day, each.subject is None, abs(each.score)), reverse=True),
     )
 
@@ -100,20 +103,20 @@ def _price(plan: Plan, project: str, name: str) -> tuple[Price, str]:
     return price, provider
 
 
-def _by_name(rows: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
-    """The known cost of days, by name."""
-    found: dict[str, dict[int, float]] = {}
+def _by_name(rows: list[dict[str, Any]]) -> dict[str, dict[int, float | None]]:
+    """The cost of days with calls, by name; None where none of it is known."""
+    found: dict[str, dict[int, float | None]] = {}
     for row in rows:
-        if row["name"] is not None and row["cost_usd"] is not None:
+        if row["name"] is not None:
             found.setdefault(row["name"], {})[row["day_at"] // DAY_US] = row["cost_usd"]
     return found
 
 
-def _odd_days(subject: str | None, cost: dict[int, float], today: int) -> list[OddDay]:
-    """Of whole days only: today is not over."""
+def _odd_days(subject: str | None, cost: dict[int, float | None], today: int) -> list[OddDay]:
+    """Of whole days only: today is not over. A day of which no cost is known is left out."""
     begun = min((day for day in cost if day < today), default=today)
-    days = list(range(begun, today))
-    values = [cost.get(day, 0.0) for day in days]
+    known = {day: value for day in range(begun, today) if (value := cost.get(day, 0.0)) is not None}
+    days, values = list(known), list(known.values())
     return [
         OddDay(
             day=clock.iso(days[each.place] * DAY_US)[:10],

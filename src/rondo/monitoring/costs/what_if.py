@@ -17,7 +17,11 @@ from rondo.traces.cost import cost_usd
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
-    """The calls of one recorded model: their tokens, and what they cost. A row of the query `cost_tokens`."""
+    """The calls of one recorded model: their tokens, and what they cost. A row of the query `cost_tokens`.
+
+    Answers that are `without_tokens` or `cost_unknown` make sums that cannot be compared. Failed calls of unknown cost
+    are in neither sum.
+    """
 
     provider: str | None
     model: str | None
@@ -30,6 +34,7 @@ class Tokens(Struct, frozen=True, kw_only=True):
     reasoning_tokens: int
     cost_usd: float | None
     cost_unknown: int
+    failed_unknown: int
     cache_hits: int
 
     @property
@@ -97,7 +102,7 @@ def _instead(row: Tokens, price: Price) -> Instead:
         input=usage.input + usage.cache_read + usage.cache_write, output=usage.output, reasoning=usage.reasoning
     )
     cost = cost_usd(usage, price)
-    comparable = row.cost_usd is not None and not row.cost_unknown and not row.without_tokens
+    comparable = not row.cost_unknown and not row.without_tokens
     return Instead(
         provider=row.provider,
         model=row.model,
@@ -105,13 +110,13 @@ def _instead(row: Tokens, price: Price) -> Instead:
         cost_usd=row.cost_usd,
         instead_usd=cost,
         uncached_usd=cost_usd(uncached, price),
-        saved_usd=row.cost_usd - cost if comparable and row.cost_usd is not None else None,
+        saved_usd=(row.cost_usd or 0.0) - cost if comparable else None,
     )
 
 
 def _notes(rows: list[Tokens], price: Price, provider: str | None) -> list[str]:
     notes = []
-    if any(row.provider != provider for row in rows):
+    if any(row.provider != provider and row.usage.total for row in rows):
         notes.append(
             "Tokens are as the recorded models counted them; another tokenizer counts the same texts differently."
         )
@@ -123,9 +128,11 @@ def _notes(rows: list[Tokens], price: Price, provider: str | None) -> list[str]:
     if price.tiered:
         notes.append("The list has further prices for this model; these are for short prompts and the dearest hour.")
     if unknown := sum(row.without_tokens for row in rows):
-        notes.append(f"{unknown:,} calls have no known tokens, and cost nothing in these sums.")
+        notes.append(f"{unknown:,} answers have no known tokens, and cost nothing in these sums.")
     if unknown := sum(row.cost_unknown for row in rows):
-        notes.append(f"The recorded cost of {unknown:,} calls is unknown, so no difference is told for their models.")
+        notes.append(f"The recorded cost of {unknown:,} answers is unknown, so no difference is told for their models.")
+    if unknown := sum(row.failed_unknown for row in rows):
+        notes.append(f"{unknown:,} calls that failed, or whose client left, are in neither sum.")
     if hits := sum(row.cache_hits for row in rows):
         notes.append(f"{hits:,} answers came from Rondo's own cache, at no cost; they would again.")
     return notes

@@ -61,6 +61,7 @@ class Judging:
         subjects: Subjects,
         revision: Callable[[], int],
         retries_s: tuple[float, ...] = _RETRIES_S,
+        cursor: str = KEY,
     ) -> None:
         self._catalog = catalog
         self._records = records
@@ -71,8 +72,10 @@ class Judging:
         self._subjects = subjects
         self._revision = revision
         self._retries_s = retries_s
+        self._cursor = cursor
         self._seen: int | None = None
         self._apps: dict[_App, Scorers] = {}
+        self._before: dict[_App, Scorers] = {}  # of every app that ever was judged: what the day has cost goes on
         self._faults: dict[_App, str] = {}
         self._counts: dict[_App, Counts] = {}
         self._windows: dict[str, Window] = {}
@@ -142,7 +145,7 @@ class Judging:
             if each.project not in self._windows:
                 await self._open(each.project)
             try:
-                now[key] = await self._scorers(each, self._apps.get(key))
+                now[key] = self._before[key] = await self._scorers(each, self._before.get(key))
             except Unavailable:
                 raise
             except RondoError as error:
@@ -167,7 +170,7 @@ class Judging:
 
         def begin() -> tuple[int | None, int]:
             with self._catalog.read() as connection:
-                known = cursors.find(connection, project, KEY)
+                known = cursors.find(connection, project, self._cursor)
             return known, arrivals.newest(self._records, project) if known is None else known
 
         known, after = await asyncio.to_thread(begin)
@@ -275,8 +278,8 @@ class Judging:
     def _save_now(self, changed: dict[str, int]) -> None:
         with self._catalog.begin() as connection:
             for project, arrival in changed.items():
-                cursors.save(connection, project, KEY, arrival)
+                cursors.save(connection, project, self._cursor, arrival)
 
     def _forget(self, project: str) -> None:
         with self._catalog.begin() as connection:
-            cursors.forget(connection, project, KEY)
+            cursors.forget(connection, project, self._cursor)

@@ -1,8 +1,9 @@
 """One app's scoring: a stored call through the app's scorers, paid for by the budget of the day.
 
-Judges are asked through the gateway's own pipeline, as evaluations ask them. The budget is reserved before every
-question, so that questions side by side cannot spend it twice. When it is used up, scorers that ask models rest until
-the next day; those that only compute go on. What was said before a crash is found in the records, not paid for again.
+Judges are asked through the gateway's own pipeline, as evaluations ask them. The budget is a limit of the day on the
+app's own payer, at the ledger that counts all limits: it is reserved before every question, and holds over questions
+side by side, releases and restarts. When it is used up, scorers that ask models rest until the next day; those that
+only compute go on. What was said before a crash is found in the records, not paid for again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from rondo.evals.recovered import Recorded
 from rondo.evals.scorers import registry
 from rondo.evals.scorers.registry import KINDS
 from rondo.evals.targets import Subject, Subjects
+from rondo.gateway.evaluated import Budget, day_budget
 from rondo.governance.model import Grant
+from rondo.limits.model import to_nano
 from rondo.monitoring.judging.model import KEY, Watched
 from rondo.records import Call
 
@@ -56,7 +59,7 @@ class Scorers:
         self._evaluate = evaluate
         self._recorded = recorded
         self._subjects = subjects
-        self._grant = Grant(project=watched.project, key_id=KEY, name="live judging", kind="secret")
+        self._grant = Grant(project=watched.project, key_id=payer(watched.app), name="live judging", kind="secret")
         self._told: Mapping[str, str] = {}
         self._not_before = 0.0
         self._day = -1
@@ -65,7 +68,7 @@ class Scorers:
         self.scorers: list[Scorer] = []
 
     async def begin(self, before: Scorers | None, *, resumes: bool) -> None:
-        """Take over from the app's earlier release, or, where an earlier process scored today, from the records.
+        """Take over from what scored the app before, or, where an earlier process scored today, from the records.
 
         Raises RondoError where the scorers cannot be made.
         """
@@ -169,11 +172,25 @@ class Scorers:
     def _open(self, spent: float, asking: Asking | None = None) -> None:
         """With what is left of the day's budget, or with the purse that is open already."""
         self._not_before = 0.0
-        run = structs.replace(self._run(), spent_usd=spent, done=clock.now_us())  # `done` names these dollars anew
         self._asking = asking or Asking(
-            run, self._evaluate, lambda: self._grant, timeout_s=TIMEOUT_S, recovered=self._recover, tries=_TRIES
+            structs.replace(self._run(), spent_usd=spent),
+            self._evaluate,
+            lambda: self._grant,
+            timeout_s=TIMEOUT_S,
+            recovered=self._recover,
+            tries=_TRIES,
+            budget=self._budget(),
         )
         self._asks = ModelAsks(self._asking, _nothing, self._model)
+
+    def _budget(self) -> Budget | None:
+        watched = self.watched
+        usd = watched.settings.budget_usd_per_day
+        if usd is None:
+            return None
+        return day_budget(
+            watched.project, payer(watched.app), to_nano(usd), words=f"The budget of live judging of {watched.app}"
+        )
 
     async def _recover(self, key: str) -> Answer | None:
         trace_id = self._told.get(key)
@@ -209,10 +226,15 @@ class Scorers:
             created_by="rondo",
             created_at=self._day * _DAY_US,
             started_at=self._day * _DAY_US,
-            key_id=KEY,
+            key_id=payer(watched.app),
             max_concurrency=watched.settings.max_concurrency,
             budget_usd=watched.settings.budget_usd_per_day,
         )
+
+
+def payer(app: str) -> str:
+    """The key id that an app's judges are asked under. No key has it, and nothing else is paid by it."""
+    return f"{KEY}:{app}"
 
 
 def asks(scorer: Scorer) -> bool:

@@ -91,5 +91,9 @@ def _load(text: Any) -> Any:
         return None
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _text(value: Any) -> str | None:
+    """None for what is nested so deep that it could just be read, and not be written a little deeper."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return None

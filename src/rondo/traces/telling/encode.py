@@ -107,8 +107,8 @@ def _set(target: Any, value: Any) -> None:
             target.bool_value = value
         case int() if -(1 << 63) <= value < 1 << 63:
             target.int_value = value
-        case float() | int():
-            target.double_value = float(value)
+        case float():
+            target.double_value = value
         case list():
             target.array_value.SetInParent()
             for each in value:

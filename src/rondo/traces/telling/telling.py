@@ -1,7 +1,8 @@
 """Traces out: every stored call, and every score, to an endpoint of OTLP, in the order they were stored.
 
 What is read is what is stored, so nothing is held in memory while the endpoint is away, and nothing is lost: a cursor
-in the catalog moves when a batch has been taken. After a crash a batch may come twice, with the same ids. Calls that
+in the catalog moves when a batch has been taken. After a crash a batch may come twice, with the same ids. Calls and
+scores go their ways by themselves, so an endpoint that takes one of them and not the other gets that one. Calls that
 came in by OpenTelemetry are not sent back. Without `[telemetry]`, nothing is read and nothing is sent.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -57,45 +59,63 @@ class Telling:
     """Of one server, for all its projects. `post` is None where nothing is to be sent."""
 
     def __init__(
-        self, catalog: Catalog, records: RecordStore, settings: TelemetrySettings | None, post: Post | None
+        self,
+        catalog: Catalog,
+        records: RecordStore,
+        settings: TelemetrySettings | None,
+        post: Post | None,
+        *,
+        source: str,
     ) -> None:
+        """`source` names the records, where servers that have others share the catalog."""
         self._catalog = catalog
         self._records = records
         self._settings = settings
         self._post = post
+        self._cursors = {name: cursors.named(catalog, name, source) for name in (CALLS, SCORES)}
         self._places: dict[tuple[str, str], int] = {}
         self._calls = self._scores = self._dropped = 0
         self._refusal: str | None = None
-        self._fault: str | None = None
+        self._faults: dict[str, str] = {}
 
     async def run(self, ended: asyncio.Event) -> None:
         """Until `ended` is set. Outlives every error."""
+        if self._post is None:
+            await self._keep_on("nothing", self._forget_all, ended)
+        else:
+            await asyncio.gather(
+                self._keep_on(CALLS, partial(self._look, self._tell_calls), ended),
+                self._keep_on(SCORES, partial(self._look, self._tell_scores), ended),
+            )
+
+    async def _keep_on(
+        self, name: str, look: Callable[[asyncio.Event], Awaitable[bool | None]], ended: asyncio.Event
+    ) -> None:
+        """Look again and again, at once where there is more; None is the last."""
         while not ended.is_set():
-            more = False
+            more: bool | None = False
             try:
-                if self._post is None:
-                    await asyncio.to_thread(self._forget)
-                    return
-                more = await self.look(ended)
-                self._fault = None
+                more = await look(ended)
+                self._faults.pop(name, None)
             except Exception as error:
-                if self._fault is None:
+                if name not in self._faults:
                     _log.warning(
                         "telemetry waits: %s", error, exc_info=None if isinstance(error, RondoError) else error
                     )
-                self._fault = str(error) or type(error).__name__
+                self._faults[name] = str(error) or type(error).__name__
+            if more is None:
+                return
             if not more:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), EVERY_S)
 
-    async def look(self, ended: asyncio.Event) -> bool:
+    async def _look(self, tell: Callable[[str, asyncio.Event], Awaitable[bool]], ended: asyncio.Event) -> bool:
         """Send what has come in, a batch of each project; whether there is more. Raises RondoError."""
         more = False
         for project in await asyncio.to_thread(self._projects):
-            for tell in (self._tell_calls, self._tell_scores):
-                if ended.is_set():
-                    return False
-                more |= await tell(project, ended)
+            if ended.is_set():
+                return False
+            more |= await tell(project, ended)
         return more
 
     def status(self, project: str) -> TellingStatus | None:
@@ -112,7 +132,7 @@ class Telling:
             behind=behind,
             retrying=self._post.retrying,
             last_refusal=self._refusal,
-            fault=self._fault,
+            fault=next(iter(self._faults.values()), None),
         )
 
     async def _tell_calls(self, project: str, ended: asyncio.Event) -> bool:
@@ -149,7 +169,15 @@ class Telling:
     ) -> bool:
         """In as many requests as it takes; False where it was told to end before all were taken or refused."""
         assert self._post is not None
-        body = await asyncio.to_thread(make, items)
+        try:
+            body = await asyncio.to_thread(make, items)
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            # What nobody has thought of costs its own call, and keeps no other waiting.
+            if len(items) > 1:
+                return await self._send_halves(signal, items, make, ended)
+            _log.exception("one of the %s cannot be told", signal)
+            self._lose(1, f"It cannot be told: {type(error).__name__}.")
+            return True
         if len(body) > _FULL and len(items) > 1:
             return await self._send_halves(signal, items, make, ended)
         sent = await self._post.send(signal, body, ended)
@@ -163,11 +191,14 @@ class Telling:
         else:
             self._scores += taken
         lost = sent.rejected if sent.taken else len(items)
-        self._dropped += lost
         if lost:
-            self._refusal = sent.why
+            self._lose(lost, sent.why)
             _log.error("the telemetry endpoint refused %d of %s: %s", lost, signal, sent.why)
         return True
+
+    def _lose(self, count: int, why: str) -> None:
+        self._dropped += count
+        self._refusal = why
 
     async def _send_halves(
         self, signal: Signal, items: Sequence[Any], make: Callable[[Sequence[Any]], bytes], ended: asyncio.Event
@@ -193,7 +224,7 @@ class Telling:
 
     def _begin(self, project: str, name: str) -> int:
         with self._catalog.read() as connection:
-            known = cursors.find(connection, project, name)
+            known = cursors.find(connection, project, self._cursors[name])
         if known is not None:
             return known
         newest = arrivals.newest if name == CALLS else arrivals.newest_score
@@ -207,13 +238,16 @@ class Telling:
 
     def _save(self, project: str, name: str, place: int) -> None:
         with self._catalog.begin() as connection:
-            cursors.save(connection, project, name, place)
+            cursors.save(connection, project, self._cursors[name], place)
+
+    async def _forget_all(self, ended: asyncio.Event) -> None:
+        await asyncio.to_thread(self._forget)
 
     def _forget(self) -> None:
         """What was stored while nothing was to be sent is not sent later."""
         for project in self._projects():
             with self._catalog.read() as connection:
-                known = [name for name in (CALLS, SCORES) if cursors.find(connection, project, name) is not None]
+                known = [name for name in self._cursors.values() if cursors.find(connection, project, name) is not None]
             if known:
                 with self._catalog.begin() as connection:
                     for name in known:
