@@ -134,6 +134,16 @@ def test_scorers_of_the_projects_own_run_here(rondo: Run, project: Path) -> None
     assert run["suite"]["scorers"][1]["file_hash"] == sha256(source).hexdigest()
 
 
+def test_a_scorer_that_is_not_there_stops_a_run_before_it_asks(rondo: Run, project: Path) -> None:
+    (project / "mine.py").write_text("def scored(answer):\n    return True\n")
+    more = '[[scorers]]\nkind = "python"\nname = "mine"\nfile = "mine.py"\n'
+    (project / "suites" / "facts.toml").write_text(SUITE + more)
+    result = rondo("eval")
+    assert result.exit_code != 0
+    assert "Did you mean 'scored'?" in result.output
+    assert json.loads(rondo("runs", "list", "--json").stdout)["runs"] == []
+
+
 def test_a_scorer_without_any_score_is_no_success(rondo: Run, project: Path) -> None:
     (project / "mine.py").write_text("def score(answer):\n    return 1 / 0\n")
     more = '[[scorers]]\nkind = "python"\nname = "mine"\nfile = "mine.py"\n'

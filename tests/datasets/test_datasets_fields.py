@@ -86,6 +86,13 @@ def test_other_forms_of_conversations() -> None:
     assert row(question="q", system="s").messages[0] == {"role": "system", "content": "s"}
 
 
+def test_a_conversation_that_is_only_named_is_a_group() -> None:
+    found = row(NO_COLUMNS, question="a?", conversation="chat-17")
+    assert (found.question, found.group, found.metadata) == ("a?", "chat-17", {})
+    assert row(NO_COLUMNS, conversation="a?").question == "a?"
+    assert row(NO_COLUMNS, conversation='[{"role": "user", "content": "a?"}]', group="g").question == "a?"
+
+
 @pytest.mark.parametrize(
     ("name", "split"),
     [

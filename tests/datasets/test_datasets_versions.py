@@ -19,6 +19,7 @@ from rondo.datasets import browsing, comparing, exporting, splitting, store
 from rondo.datasets.division import parse_ratios
 from rondo.datasets.fields import Columns
 from rondo.datasets.importing import ImportOptions
+from rondo.datasets.languages import with_languages
 from rondo.datasets.model import DatasetVersion, Example, Split, parse_label, parse_version, version_hash
 from rondo.datasets.versions import Division, save_version
 from rondo.errors import Conflict, CorruptData, InvalidRequest, NotFound
@@ -254,14 +255,24 @@ def test_the_report(shelf: Catalog, tmp_path: Path) -> None:
     assert report["empty"] == {"input": 0, "expected": 1}
     assert report["long"]["examples"] == 1
     assert report["tags"]["topic"]["values"] == {"a": 2, "b": 1}
-    assert report["languages"]["found"]["de"] == 1
     assert report["length"]["input"]["most"] == 30_000
     assert report["came_from"] == {"file": 4}
 
 
-def test_languages_of_many_are_told_of_a_sample(
-    shelf: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_languages_are_told_when_asked_for_and_kept(both: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("py3langid")
+    asked = ["Wie kann ich mein Fahrrad zurückgeben?", "How can I return the bike that I bought?", " "]
+    version = saved(both, *(example(question) for question in asked))
+    assert "languages" not in version.report
+    told = with_languages(both, version)
+    assert told.report["languages"] == {"of": 2, "found": {"de": 1, "en": 1}}
+    assert told.report == {**version.report, "languages": told.report["languages"]}
+    monkeypatch.setattr("rondo.rules.spoken.language_of", None)
+    with both.read() as connection:
+        assert with_languages(both, store.get_version(connection, "p", "d")) == told
+
+
+def test_languages_of_many_are_told_of_a_sample(shelf: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr("rondo.rules.spoken.is_installed", lambda: True)
 
@@ -270,9 +281,8 @@ def test_languages_of_many_are_told_of_a_sample(
         return "en"
 
     monkeypatch.setattr("rondo.rules.spoken.language_of", language_of)
-    rows = [{"question": f"What is {number}?"} for number in range(1_200)]
-    languages = imported(shelf, tmp_path, "x.jsonl", rows).version.report["languages"]
-    assert languages == {"of": 500, "found": {"en": 500}}
+    version = saved(shelf, *(example(f"What is {number}?") for number in range(1_200)))
+    assert with_languages(shelf, version).report["languages"] == {"of": 500, "found": {"en": 500}}
     assert len(set(told)) == 500
     firsts = sum(int(text[8:-1]) < 600 for text in told)
     assert 180 < firsts < 320, "the sample is of all of them"
@@ -281,8 +291,14 @@ def test_languages_of_many_are_told_of_a_sample(
 def test_the_report_says_when_languages_cannot_be_told(
     shelf: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    version = saved(shelf, example("How can I return the bike that I bought?"))
+    with monkeypatch.context() as without:
+        without.setattr("rondo.rules.spoken.is_installed", lambda: False)
+        assert with_languages(shelf, version).report["languages"] is None
+    monkeypatch.setattr("rondo.rules.spoken.is_installed", lambda: True)
+    monkeypatch.setattr("rondo.rules.spoken.language_of", lambda text: "en")
+    assert with_languages(shelf, version).report["languages"] == {"of": 1, "found": {"en": 1}}, "it was not kept"
     monkeypatch.setattr("rondo.rules.spoken.is_installed", lambda: False)
-    assert imported(shelf, tmp_path, "x.jsonl", [{"question": "a"}]).version.report["languages"] is None
     with pytest.raises(InvalidRequest, match=r"rondo\[language\]"):
         imported(shelf, tmp_path, "x.jsonl", [{"question": "a"}], tag_language=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import to_builtins
 from msgspec.structs import replace
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from journeys.running import make_project
 from judge_makers import ACCURACY, judge
@@ -154,8 +154,13 @@ async def test_a_whole_calibration(judged: Live) -> None:
 
 
 async def test_what_it_asks_is_recorded_and_not_asked_again(judged: Live) -> None:
-    for _ in range(2):
-        await judged.post("/api/judges/quality/calibrations", {"app": "bot", "labels": LABELS})
+    def calibrated() -> Any:
+        return judged.post("/api/judges/quality/calibrations", {"app": "bot", "labels": LABELS})
+
+    await asyncio.gather(calibrated(), calibrated())  # as of a client that left and came back
+    with judged.server.control.catalog.begin() as connection:
+        connection.execute(delete(eval_asks))  # as of a server that died before it kept them
+    assert (await calibrated())["passed"]
     await judged.drained()
     calls = (await judged.get("/api/calls", arm="eval"))["items"]
     assert len(calls) == len(LABELS)

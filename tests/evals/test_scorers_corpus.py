@@ -71,13 +71,14 @@ def test_classification_is_scikit_learns(pairs: list[tuple[str, str]]) -> None:
     arguments: dict[str, Any] = {"labels": labels, "zero_division": 0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        precision, recall, f1, support = sk.precision_recall_fscore_support(right, told, **arguments)
         assert found == pytest.approx(
             {
-                "classification.accuracy": sk.accuracy_score(right, told),
-                "classification.precision": sk.precision_score(right, told, average="macro", **arguments),
-                "classification.recall": sk.recall_score(right, told, average="macro", **arguments),
-                "classification.macro_f1": sk.f1_score(right, told, average="macro", **arguments),
-                "classification.weighted_f1": sk.f1_score(right, told, average="weighted", **arguments),
+                "classification.accuracy": np.mean([a == b for a, b in pairs]),
+                "classification.precision": np.mean(precision),
+                "classification.recall": np.mean(recall),
+                "classification.macro_f1": np.mean(f1),
+                "classification.weighted_f1": np.average(f1, weights=support),
             }
         )
         matrix = sk.confusion_matrix(right, told, labels=labels)

@@ -9,6 +9,7 @@ import sys
 import types
 from collections.abc import Iterator
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -272,11 +273,15 @@ GATEWAY = Gateway("http://127.0.0.1:4000/", "rk-key")
 
 
 def ragas_settings(**values: Any) -> ScorerSettings:
-    return ScorerSettings.model_validate({"kind": "ragas", "metric": "Faithfulness", "model": "judge", **values})
+    return ScorerSettings.model_validate(
+        {"kind": "ragas", "version": "0.4.3", "metric": "Faithfulness", "model": "judge", **values}
+    )
 
 
 def deepeval_settings(**values: Any) -> ScorerSettings:
-    return ScorerSettings.model_validate({"kind": "deepeval", "metric": "BiasMetric", "model": "judge", **values})
+    return ScorerSettings.model_validate(
+        {"kind": "deepeval", "version": "4.3.1", "metric": "BiasMetric", "model": "judge", **values}
+    )
 
 
 def test_adapters_need_a_server_and_their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,6 +367,8 @@ def test_ragas_is_asked_in_its_own_words(
     [
         ({"metric": "Faithfullness"}, "scorers[0].metric", "Did you mean 'Faithfulness'?"),
         ({"options": {"strictt": True}}, "scorers[0].options", "unexpected keyword"),
+        ({"version": "0.4.2"}, "scorers[0].version", "0.4.3 is installed"),
+        ({"version": "newest"}, "scorers[0].version", "newest"),
     ],
 )
 def test_wrong_settings_of_ragas(
@@ -437,6 +444,8 @@ def test_deepeval_is_asked_in_its_own_words(tmp_path: Path, monkeypatch: pytest.
     assert BiasMetric.made == 3
     with pytest.raises(SettingsError, match="Did you mean 'input'"):
         load(tmp_path, [deepeval_settings(options={"evaluation_params": ["inputs"]})], gateway=GATEWAY)
+    with pytest.raises(SettingsError, match=r"4\.3\.1 is installed"):
+        load(tmp_path, [deepeval_settings(version="4.3.0")], gateway=GATEWAY)
     with pytest.raises(SettingsError, match="Did you mean 'BiasMetric'"):
         load(tmp_path, [deepeval_settings(metric="Bias")], gateway=GATEWAY)
 
@@ -445,6 +454,8 @@ def test_the_real_packages_have_the_metrics_that_are_documented() -> None:
     """Runs where the extras are installed: `pip install 'rondo[ragas,deepeval]'`."""
     pytest.importorskip("ragas")
     pytest.importorskip("deepeval")
-    (ragas,) = load(Path(), [ragas_settings()], gateway=GATEWAY)
-    (deepeval,) = load(Path(), [deepeval_settings(metric="FaithfulnessMetric")], gateway=GATEWAY)
+    installed = {name: metadata.version(name) for name in ("ragas", "deepeval")}
+    (ragas,) = load(Path(), [ragas_settings(version=installed["ragas"])], gateway=GATEWAY)
+    asked = deepeval_settings(metric="FaithfulnessMetric", version=installed["deepeval"])
+    (deepeval,) = load(Path(), [asked], gateway=GATEWAY)
     assert ragas.version != deepeval.version

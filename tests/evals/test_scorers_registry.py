@@ -36,8 +36,8 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "classifier": {"model": "m", "question": "?", "labels": ["a", "b"], "good": ["a"]},
     "counterfactual": {"of": {"kind": "latency"}},
     "python": {"file": "scorers/a.py"},
-    "ragas": {"metric": "Faithfulness", "model": "m"},
-    "deepeval": {"metric": "BiasMetric", "model": "m"},
+    "ragas": {"version": "0.4.3", "metric": "Faithfulness", "model": "m"},
+    "deepeval": {"version": "4.3.1", "metric": "BiasMetric", "model": "m"},
 }
 
 
@@ -104,6 +104,7 @@ def test_no_scorer_throws_or_gives_what_is_no_number(kind: str, text: str, expec
         ({"kind": "python", "file": "/x.py"}, "scorers[1].file", "inside the project"),
         ({"kind": "counterfactual", "of": {"kind": "exat"}}, "scorers[1].of.kind", "Did you mean 'exact'?"),
         ({"kind": "counterfactual", "of": {"kind": "python", "file": "a.py"}}, "scorers[1].of", "command line"),
+        ({"kind": "ragas", "metric": "Faithfulness", "model": "m"}, "scorers[1].version", "`pip show` tells it"),
         ({"kind": "rouge", "negate": True}, "scorers[1].negate", "cannot be negated"),
         ({"kind": "judge", "judge": "tone"}, "scorers[1].judge", "no judge is called 'tone'"),
     ],

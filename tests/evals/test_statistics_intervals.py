@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scipy import stats
 from sklearn.metrics import f1_score
 from statsmodels.stats.proportion import proportion_confint
@@ -194,7 +195,10 @@ def test_the_order_of_examples_does_not_matter_to_a_share(values: list[float], r
 def test_many_estimates_are_those_of_each_by_itself() -> None:
     rng = np.random.default_rng(10)
     samples: list[Sample] = [sample_of(rng.lognormal(0, 1, n), Mean()) for n in (5, 700, 40, 1300)] * 10
-    assert estimate_all(samples, draws=DRAWS) == [estimate(each, draws=DRAWS) for each in samples]
+    for one, other in zip(estimate_all(samples, draws=DRAWS), (estimate(e, draws=DRAWS) for e in samples), strict=True):
+        # Sums are of single precision within a block, and a processor may add up wider matrices in another order.
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=1e-5)
+        assert replace(one, low=None, high=None) == replace(other, low=None, high=None)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_one_a_near_one() -> None:

@@ -20,6 +20,7 @@ from rondo.datasets.formats.names import EXPORT_FORMATS, FORMATS, ExportFormat
 from rondo.datasets.formats.read import Source
 from rondo.datasets.importing import Imported, ImportOptions
 from rondo.datasets.intake import Deduplicate
+from rondo.datasets.languages import with_languages
 from rondo.datasets.model import SPLITS, DatasetVersion, Split, parse_version
 from rondo.datasets.versions import Division
 from rondo.errors import InvalidRequest, TooLarge
@@ -90,9 +91,10 @@ async def list_versions(asked: Asked) -> dict[str, Any]:
 async def show(asked: Asked) -> DatasetVersion:
     """One version with its quality report: by number, by hash, or `latest`."""
     version = parse_version(asked.path("version"))
-    return await asked.control.read(
+    found = await asked.control.read(
         lambda connection: store.get_version(connection, asked.project, asked.path("name"), version)
     )
+    return await asyncio.to_thread(with_languages, asked.control.catalog, found)
 
 
 async def list_examples(asked: Asked) -> browsing.ExamplePage:

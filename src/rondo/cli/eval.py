@@ -15,7 +15,7 @@ import click
 from rondo.cli import eval_report, output
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected_anywhere
-from rondo.cli.eval_follow import follow
+from rondo.cli.eval_follow import follow, own_scorers
 from rondo.cli.eval_targets import Varied, chosen_suite, dataset_of, drafted, failures_of, with_options
 from rondo.errors import InvalidRequest, NotFound
 
@@ -86,10 +86,13 @@ async def command(
 async def _started(api: Api, project: Path, suites: Sequence[str], **options: Any) -> list[dict[str, Any]]:
     """Every suite's run, one after the other, as far as it came."""
     from rondo.settings.project import read
+    from rondo.settings.suites import FOLDER
 
     settings = read(project)
     against = None if options["against"] == "none" else options["against"]
     chosen = await _chosen(api, project, settings, suites, **options)
+    for name, suite in chosen:  # before anything is asked, and paid for
+        own_scorers(api, project, suite, file=f"{FOLDER}/{name}.toml")
     varied = Varied(_words(options["models"]), _words(options["prompts"]))
     targets = list(options["targets"]) or await drafted(api, project, varied)
     if against == "production" and not await _has_production(api, settings.app.name):

@@ -20,6 +20,7 @@ from rondo.errors import Conflict, RondoError
 
 if TYPE_CHECKING:  # imported where they are used: commands start fast
     from rondo.cli.own_scorers import OwnScorer
+    from rondo.settings.evaluating import SuiteSettings
 
 INTERRUPTED = 130
 _WAIT_S = 2
@@ -143,14 +144,20 @@ async def _score(api: Api, run: dict[str, Any], project: Path) -> dict[str, Any]
 
 
 def _own(run: dict[str, Any], project: Path, api: Api) -> list[OwnScorer]:
-    from rondo.cli.own_scorers import Gateway, load
     from rondo.evals.suites import BESIDE
     from rondo.settings.project import suite_settings
 
     file = f"suites/{run['name']}.toml"
     settings = suite_settings({name: value for name, value in run["suite"].items() if name not in BESIDE}, file=file)
+    return own_scorers(api, project, settings, file=file)
+
+
+def own_scorers(api: Api, project: Path, suite: SuiteSettings, *, file: str) -> list[OwnScorer]:
+    """The scorers of a suite that run here. Raises SettingsError where one is not there, or cannot be loaded."""
+    from rondo.cli.own_scorers import Gateway, load
+
     gateway = Gateway(*api.gateway) if api.gateway is not None else None
-    return load(project, settings.scorers, gateway=gateway, file=file)
+    return load(project, suite.scorers, gateway=gateway, file=file)
 
 
 async def _scored(scorers: list[OwnScorer], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

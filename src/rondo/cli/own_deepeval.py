@@ -13,7 +13,7 @@ from typing import Any
 
 from rondo.cli.client import is_loopback
 from rondo.cli.own_costs import note, note_later
-from rondo.cli.own_scorers import Gateway, NotThere, Say
+from rondo.cli.own_scorers import Gateway, NotThere, Say, require_version
 from rondo.datasets.model import Example
 from rondo.evals.model import Case, Scored
 from rondo.evals.scorers.model import Unscorable
@@ -29,8 +29,8 @@ QUIET = {
 }
 
 
-def load(options: DeepEvalOptions, gateway: Gateway) -> tuple[Say, str]:
-    """The scorer, and DeepEval's version. Raises NotThere."""
+def load(options: DeepEvalOptions, gateway: Gateway) -> Say:
+    """The scorer. Raises NotThere."""
     os.environ.update(QUIET)
     os.environ.pop("CONFIDENT_API_KEY", None)
     try:
@@ -40,6 +40,7 @@ def load(options: DeepEvalOptions, gateway: Gateway) -> tuple[Say, str]:
         raise NotThere(
             f"DeepEval cannot be loaded ({error}). Install it with `pip install 'rondo[deepeval]'`."
         ) from None
+    require_version(options, metadata.version("deepeval"))
     kinds = {name: value for name, value in vars(metrics).items() if _is_metric(value, metrics.BaseMetric)}
     if options.metric not in kinds:
         raise NotThere(f"DeepEval has no metric {options.metric!r}.{nearest(options.metric, kinds)}", option="metric")
@@ -63,7 +64,7 @@ def load(options: DeepEvalOptions, gateway: Gateway) -> tuple[Say, str]:
             raise Unscorable("not_a_number", f"DeepEval gave {metric.score!r:.60}, which is no number.")
         return Scored(value=float(metric.score), reason=str(getattr(metric, "reason", None) or "")[:500])
 
-    return say, f"deepeval {metadata.version('deepeval')}"
+    return say
 
 
 def _through(gateway: Gateway, name: str, base: type[Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rondo.cli.client import is_loopback
 from rondo.cli.own_costs import note_later
-from rondo.cli.own_scorers import Gateway, NotThere, Say
+from rondo.cli.own_scorers import Gateway, NotThere, Say, require_version
 from rondo.evals.model import Case, Scored
 from rondo.evals.scorers.model import Unscorable
 from rondo.evals.scorers.own import RagasOptions
@@ -23,8 +23,8 @@ from rondo.settings.table import nearest
 QUIET = {"RAGAS_DO_NOT_TRACK": "true"}
 
 
-def load(options: RagasOptions, gateway: Gateway) -> tuple[Say, str]:
-    """The scorer, and Ragas's version. Raises NotThere."""
+def load(options: RagasOptions, gateway: Gateway) -> Say:
+    """The scorer. Raises NotThere."""
     os.environ.update(QUIET)
     try:
         with warnings.catch_warnings():
@@ -35,6 +35,7 @@ def load(options: RagasOptions, gateway: Gateway) -> tuple[Say, str]:
             from ragas.metrics import collections
     except ImportError as error:
         raise NotThere(f"Ragas cannot be loaded ({error}). Install it with `pip install 'rondo[ragas]'`.") from None
+    require_version(options, metadata.version("ragas"))
     metrics = {name: getattr(collections, name) for name in collections.__all__ if name != "BaseMetric"}
     if options.metric not in metrics:
         raise NotThere(f"Ragas has no metric {options.metric!r}.{nearest(options.metric, metrics)}", option="metric")
@@ -55,7 +56,7 @@ def load(options: RagasOptions, gateway: Gateway) -> tuple[Say, str]:
         metric = kind(**given)
     except (TypeError, ValueError) as error:
         raise NotThere(f"{options.metric}: {error}", option="options") from None
-    return _scoring(metric), f"ragas {metadata.version('ragas')}"
+    return _scoring(metric)
 
 
 def _scoring(metric: Any) -> Say:

@@ -28,7 +28,7 @@ from rondo.datasets.model import Example
 from rondo.errors import SettingsError
 from rondo.evals.model import MOST_USD, Answer, Case, Result, Scored
 from rondo.evals.scorers.model import Unscorable
-from rondo.evals.scorers.own import DeepEvalOptions, OwnOptions, PythonOptions, RagasOptions
+from rondo.evals.scorers.own import AdaptedOptions, DeepEvalOptions, OwnOptions, PythonOptions, RagasOptions
 from rondo.evals.scorers.registry import checked, lined, own_settings, version_of
 from rondo.settings import own_code
 from rondo.settings.evaluating import ScorerSettings
@@ -64,7 +64,7 @@ class NotThere(Exception):
 
 
 class OwnScorer:
-    """Ready to run. `version` covers its options, and its file with what that imports, or the package's version.
+    """Ready to run. `version` covers its options, a package's version among them, and its file with what that imports.
 
     A call takes the scorer's `turn`: calls of plain functions must wait for each other, others need not. A scorer whose
     calls hang is given up.
@@ -139,15 +139,14 @@ def _load(project: Path, options: OwnOptions, gateway: Gateway | None, *, file: 
             remedy="Start one with `rondo up`, and run this again beside it.",
         )
     try:
-        say, package = _adapted(options, gateway)
+        say = _adapted(options, gateway)
     except NotThere as error:
         raise SettingsError(str(error), file=file, param=f"{key}.{error.option}" if error.option else key) from None
-    version = sha256(f"{version_of(options)} {package}".encode()).hexdigest()
-    return OwnScorer(name=name, version=version, options=options, say=say, where=_said)
+    return OwnScorer(name=name, version=version_of(options), options=options, say=say, where=_said)
 
 
-def _adapted(options: OwnOptions, gateway: Gateway) -> tuple[Say, str]:
-    """The scorer, and the package that it is of. Raises NotThere."""
+def _adapted(options: OwnOptions, gateway: Gateway) -> Say:
+    """The scorer. Raises NotThere, also where its package has another version than the suite's."""
     if isinstance(options, RagasOptions):
         from rondo.cli import own_ragas
 
@@ -156,6 +155,16 @@ def _adapted(options: OwnOptions, gateway: Gateway) -> tuple[Say, str]:
 
     assert isinstance(options, DeepEvalOptions)
     return own_deepeval.load(options, gateway)
+
+
+def require_version(options: AdaptedOptions, installed: str) -> None:
+    """Raises NotThere where another version of the package is installed than the suite names."""
+    if installed != options.version:
+        raise NotThere(
+            f"The suite is of {options.kind} {options.version}, and {installed} is installed, which scores otherwise."
+            f" Install that one (`pip install {options.kind}=={options.version}`), or name this one: another suite.",
+            option="version",
+        )
 
 
 async def score(
@@ -285,6 +294,8 @@ def _imported(path: Path, source: bytes, where: Callable[[BaseException], str], 
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     name = f"rondo_own_{path.stem}_{sha256(str(path).encode() + source).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

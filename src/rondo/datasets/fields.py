@@ -55,11 +55,12 @@ EXPECTED = tuple(
     "expected expected_output expected_answer ideal answer reference_answer reference ground_truth gold target output"
     " response completion label answers solution".split()
 )
+_CONVERSATIONS = ("conversations", "conversation")
 _ALIASES: dict[str, tuple[str, ...]] = {
     "system": ("system", "system_prompt"),
     "context": ("context", "contexts", "retrieved_contexts", "reference_contexts", "passages"),
     "sources": ("sources", "source"),
-    "group": ("group", "conversation_id", "session_id", "session", "thread_id"),
+    "group": ("group", "conversation_id", "session_id", "session", "thread_id", *_CONVERSATIONS),
     "split": ("split",),
     "id": ("id",),
     "must_pass": ("must_pass",),
@@ -185,6 +186,11 @@ class Taken:
         """The column that the caller named, else the first by an alias."""
         return self.take(column) if column is not None else self.first(_ALIASES[what])
 
+    def holds_conversation(self, name: str) -> bool:
+        """Whether a field is a list of messages, or one as text."""
+        value = self._fields.get(name)
+        return is_conversation(_maybe_json(value) if isinstance(value, str) else value)
+
     def json(self, name: str) -> Any:
         """A field that is JSON, or JSON as text."""
         value = self.take(name)
@@ -222,12 +228,12 @@ def _conversation(row: Taken, columns: Columns) -> tuple[list[dict[str, Any]], A
 def _question(row: Taken, columns: Columns) -> Any:
     given = row.take(columns.input) if columns.input is not None else None
     if given is None and columns.input is None:
-        given = row.json("messages") or row.first(("conversations", "conversation"))
+        given = row.json("messages") or row.first(name for name in _CONVERSATIONS if row.holds_conversation(name))
         if given is None and (instruction := row.take("instruction")):
             more = row.take("input")  # as in Alpaca's format
             given = f"{instruction}\n\n{more}" if more else instruction
         if given is None:
-            given = row.first(INPUT)
+            given = row.first((*INPUT, *_CONVERSATIONS))  # beside a question, the name of a conversation is its group
     if isinstance(given, str) and given.lstrip().startswith("[{"):
         opened = _maybe_json(given)
         given = opened if is_conversation(opened) else given

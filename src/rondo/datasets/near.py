@@ -68,7 +68,7 @@ def alike_pairs(
     Where very many rows share a hash, only neighbours are compared, in the order of their next hash: what is alike in
     one crowd is met in another.
     """
-    for first, second in _candidates(_keys(signed, np.arange(len(signed)))):
+    for first, second in _candidates(signed, np.arange(len(signed))):
         for start in range(0, len(first), _PAIRS_AT_ONCE):
             one, other = first[start : start + _PAIRS_AT_ONCE], second[start : start + _PAIRS_AT_ONCE]
             overlap = similarity(signed[one], signed[other])
@@ -87,7 +87,7 @@ def clusters(texts_of: Sequence[bytes], signed: Signatures) -> list[int]:
     for place, digest in enumerate(texts_of):
         together.join(first.setdefault(digest, place), place)
     once = np.fromiter(first.values(), dtype=np.intp, count=len(first))
-    for band in _candidates(_keys(signed, once)):
+    for band in _candidates(signed, once):
         _join_alike(together, once, signed, band)
     return together.labels()
 
@@ -110,23 +110,26 @@ def _join_alike(
             together.join(a, b)
 
 
-def _keys(signed: Signatures, rows: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """One key for each band and row: rows with an equal key may be alike."""
-    keys = np.empty((_BANDS, len(rows)), dtype=np.uint64)
+def _keys(signed: Signatures, rows: NDArray[np.intp], band: int) -> NDArray[np.uint64]:
+    """A key for each row: rows with an equal key may be alike."""
+    keys = np.empty(len(rows), dtype=np.uint64)
+    columns = slice(band * _ROWS, (band + 1) * _ROWS)
     for start in range(0, len(rows), _KEYED_AT_ONCE):
-        some = signed[rows[start : start + _KEYED_AT_ONCE]]
-        for band in range(_BANDS):
-            key = np.full(len(some), band + 1, dtype=np.uint64)
-            for column in range(band * _ROWS, (band + 1) * _ROWS):
-                key = _mixed((key ^ some[:, column]) * _MIX[0])
-            keys[band, start : start + len(some)] = key
+        some = signed[rows[start : start + _KEYED_AT_ONCE], columns]
+        key = np.full(len(some), band + 1, dtype=np.uint64)
+        for column in range(_ROWS):
+            key = _mixed((key ^ some[:, column]) * _MIX[0])
+        keys[start : start + len(some)] = key
     return keys
 
 
-def _candidates(keys: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    for band in range(len(keys)):
-        order = np.lexsort((keys[(band + 1) % len(keys)], keys[band]))
-        key = keys[band][order]
+def _candidates(signed: Signatures, rows: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Pairs of places in `rows` that share a band's key. Memory holds the keys of two bands at a time."""
+    first = following = _keys(signed, rows, 0)
+    for band in range(_BANDS):
+        own, following = following, _keys(signed, rows, band + 1) if band + 1 < _BANDS else first
+        order = np.lexsort((following, own))
+        key = own[order]
         for step in range(1, min(_NEIGHBOURS, len(order) - 1) + 1):
             equal = np.flatnonzero(key[:-step] == key[step:])
             if not len(equal):

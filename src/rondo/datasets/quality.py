@@ -1,8 +1,7 @@
 """The quality report of a version: what a person should know before trusting its examples. Pure.
 
 Counts are of examples unless they say otherwise; what is listed is cut short, and the counts tell how much there is.
-Lengths are characters. Languages are told by py3langid where it is installed: of at most 500 examples, those whose
-inputs have the least digests, which is a random sample that is always the same.
+Lengths are characters. Languages are told later, when somebody asks: `languages.py`.
 """
 
 from __future__ import annotations
@@ -10,19 +9,16 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from heapq import heappush, heapreplace
 from typing import Any
 
 from rondo.catalog.text import canonical_json
 from rondo.datasets.model import Example, Split, text_of
-from rondo.rules import spoken
 
 LONG = 20_000
 """Characters of an input from which it is called long: about 5,000 tokens."""
 
 SHOWN = 20
 _MOST_VALUES = 50
-_SPOKEN = 500  # examples whose language is told
 _LONGEST_SHOWN = 200
 _QUANTILES = (("median", 0.5), ("p90", 0.9), ("p99", 0.99))
 
@@ -39,8 +35,6 @@ class Quality:
         self._must_pass = 0
         self._roles: Counter[str] = Counter()
         self._tags: dict[str, Counter[str]] = {}
-        self._speaks = spoken.is_installed()
-        self._spoken: list[tuple[int, int, str]] = []  # a heap: digest and place, both negative, and the text
         self._personal: Counter[str] = Counter()
         self._with_personal = 0
         self._answers: dict[bytes, int] = {}
@@ -61,8 +55,6 @@ class Quality:
             self._without_expected += 1
         for name, value in example.tags.items():
             self._tags.setdefault(name, Counter())[value] += 1
-        if self._speaks and text.strip():
-            self._sample(text, digest)
         self._personal.update(found)
         self._with_personal += bool(found)
         answer = hash(_rightness(example))
@@ -81,7 +73,6 @@ class Quality:
             "length": {"input": _spread(self._inputs), "expected": _spread(self._expected)},
             "empty": {"input": self._empty, "expected": self._without_expected},
             "long": {"characters": LONG, "examples": self._long},
-            "languages": self._languages() if self._speaks else None,
             "personal": {
                 "found": dict(self._personal.most_common()),
                 "examples": self._with_personal,
@@ -90,28 +81,17 @@ class Quality:
             "tags": {name: _values(values) for name, values in sorted(self._tags.items())},
         }
 
-    def _sample(self, text: str, digest: bytes) -> None:
-        drawn = -int.from_bytes(digest[:8], "big"), -len(self._inputs)
-        if len(self._spoken) < _SPOKEN:
-            heappush(self._spoken, (*drawn, text[: spoken.LONGEST]))
-        elif drawn > self._spoken[0][:2]:
-            heapreplace(self._spoken, (*drawn, text[: spoken.LONGEST]))
-
-    def _languages(self) -> dict[str, Any]:
-        found = Counter(spoken.language_of(text) or "unknown" for _, _, text in sorted(self._spoken, reverse=True))
-        return {"of": found.total(), "found": dict(found.most_common())}
-
 
 def duplicates(
     ids: Sequence[str], digests: Sequence[bytes], clusters: Sequence[int], *, merged: int, dropped: int
 ) -> dict[str, Any]:
     """What is there more than once: `merged` examples were identical, `dropped` left out on request."""
+    sizes = Counter(clusters)
     groups: dict[int, list[int]] = {}
     for place, label in enumerate(clusters):
-        groups.setdefault(label, []).append(place)
-    near = sorted(
-        (places for places in groups.values() if len(places) > 1), key=lambda places: (-len(places), places[0])
-    )
+        if sizes[label] > 1:
+            groups.setdefault(label, []).append(place)
+    near = sorted(groups.values(), key=lambda places: (-len(places), places[0]))
     return {
         "identical_merged": merged,
         "dropped": dropped,
@@ -127,18 +107,17 @@ def duplicates(
 
 def leaks(splits: Sequence[Split | None], clusters: Sequence[int], groups: Sequence[str | None]) -> dict[str, int]:
     """Clusters of near-duplicates, and groups, that have examples in more than one split."""
-    of_cluster: dict[int, set[Split]] = {}
-    of_group: dict[str, set[Split]] = {}
-    for split, cluster, group in zip(splits, clusters, groups, strict=True):
-        if split is None:
-            continue
-        of_cluster.setdefault(cluster, set()).add(split)
-        if group is not None:
-            of_group.setdefault(group, set()).add(split)
-    return {
-        "near_duplicates": sum(len(found) > 1 for found in of_cluster.values()),
-        "groups": sum(len(found) > 1 for found in of_group.values()),
-    }
+    return {"near_duplicates": _leaking(splits, clusters), "groups": _leaking(splits, groups)}
+
+
+def _leaking(splits: Sequence[Split | None], parts: Sequence[str | int | None]) -> int:
+    """How many parts have examples in more than one split."""
+    first: dict[str | int, Split] = {}
+    leaking: set[str | int] = set()
+    for split, part in zip(splits, parts, strict=True):
+        if split is not None and part is not None and first.setdefault(part, split) != split:
+            leaking.add(part)
+    return len(leaking)
 
 
 def has_expectation(example: Example) -> bool:

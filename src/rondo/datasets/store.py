@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct, structs
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rondo.catalog.schema_evals import dataset_versions, examples
@@ -157,6 +157,12 @@ def insert_examples(connection: Connection, project: str, payloads: Sequence[tup
 
 def insert_version(connection: Connection, version: DatasetVersion, members: Sequence[Member]) -> None:
     connection.execute(insert(dataset_versions).values(**structs.asdict(version), members=members))
+
+
+def update_report(connection: Connection, version: DatasetVersion) -> None:
+    """Keep the version's report, which knows more than it did. It is no part of the version's hash."""
+    where = (*_of(version.project, version.dataset), dataset_versions.c.hash == version.hash)
+    connection.execute(update(dataset_versions).where(*where).values(report=version.report))
 
 
 def _of(project: str, dataset: str) -> tuple[Any, Any]:

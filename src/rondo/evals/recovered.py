@@ -51,11 +51,13 @@ class Recorded:
         return await asyncio.to_thread(self._answer, project, trace_id)
 
     async def _drained(self) -> None:
-        """Wait until the journal is in the store, but not for ever: what is not found is asked again."""
+        """Wait until the store has what the journals hold now, but not for ever: what is not found is asked again."""
         until = clock.monotonic() + _PATIENCE_S
+        wanted: dict[str, int] | None = None
         while clock.monotonic() < until:
-            status = await asyncio.to_thread(self._drain.status)
-            if status.queued == 0:
+            writers = (await asyncio.to_thread(self._drain.status)).writers
+            wanted = wanted or {name: writer.accepted for name, writer in writers.items()}
+            if all(writer.stored >= wanted.get(name, 0) for name, writer in writers.items()):
                 return
             self._drain.wake()
             await asyncio.sleep(_LOOK_EVERY_S)

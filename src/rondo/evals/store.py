@@ -112,6 +112,20 @@ def latest_runs(connection: Connection, project: str, app: str, hash_: str) -> l
     return [get_run(connection, project, run_id) for run_id in newest.values()]
 
 
+def finished_between(
+    connection: Connection, project: str, *, app: str | None, since: int, until: int, limit: int
+) -> list[Run]:
+    """Runs that finished in [since, until), whole, the newest ones, oldest first; of one app, or of all."""
+    conditions = [eval_runs.c.project == project, eval_runs.c.status == "finished", eval_runs.c.report.is_not(None)]
+    conditions += [eval_runs.c.ended_at >= since, eval_runs.c.ended_at < until]
+    if app is not None:
+        conditions.append(eval_runs.c.app == app)
+    rows = connection.execute(
+        select(eval_runs).where(*conditions).order_by(eval_runs.c.ended_at.desc(), eval_runs.c.id.desc()).limit(limit)
+    )
+    return [_run(row) for row in rows][::-1]
+
+
 def unfinished(connection: Connection) -> list[str]:
     """Ids of the runs, of all projects, that were under way."""
     here = eval_runs.c.status.in_(("queued", "running"))

@@ -14,6 +14,7 @@ from rondo.console.visit import Page, Visit, go, whole_number
 from rondo.control import Connection
 from rondo.datasets import browsing, comparing, failures, regressions, store
 from rondo.datasets.browsing import ExamplePage, Wanted
+from rondo.datasets.languages import with_languages
 from rondo.datasets.model import SPLITS, DatasetVersion, Example, parse_version
 from rondo.errors import InvalidRequest, RondoError
 from rondo.gateway.wire import status_of
@@ -55,11 +56,12 @@ async def show(visit: Visit) -> Response:
         return VersionPage(versions=store.list_versions(connection, visit.project, name, limit=_VERSIONS), page=page)
 
     found = await visit.control.read(read)
+    told = await asyncio.to_thread(with_languages, visit.control.catalog, found.page.version)
     return visit.page(
         "dataset.html",
         it=found,
-        version=found.page.version,
-        report=found.page.version.report,
+        version=told,
+        report=told.report,
         splits=SPLITS,
         filtered=wanted != browsing.EVERYTHING,
     )

@@ -1,14 +1,15 @@
 """Calibrations as the doors see them: from labels to a kept calibration, asked through the gateway.
 
-What the judge has said is kept as soon as it is known, so that a calibration that broke off, or the next one with a few
-labels more, pays for nothing twice.
+What the judge has said is kept soon after it is known, so that a calibration that broke off, or the next one with a few
+labels more, pays for nothing twice: what a server that died had no time to keep is in the records, and who asks again
+while the same judge is still being asked waits for its turn. A client that leaves stops nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from msgspec import Struct, structs
 
@@ -22,7 +23,9 @@ from rondo.evals.judges.calibration_store import Calibration
 from rondo.evals.judges.labels import Label, Labelled, checked
 from rondo.evals.judges.model import Judge
 from rondo.evals.judges.reviewed import labels_of
+from rondo.evals.judges.version import version_of
 from rondo.evals.model import Answer, Run, Scored, Target
+from rondo.evals.recovered import Recorded
 from rondo.evals.targets import Subject, Subjects
 from rondo.governance.model import Grant
 from rondo.store.base import RecordStore
@@ -31,6 +34,7 @@ AT_ONCE = 8
 KEEP_EVERY_S = 0.5
 TIMEOUT_S = 120.0
 MOST_USD = 100_000.0
+_LOOKED_BACK_US = 86_400_000_000  # for what an earlier calibration was told and could not keep
 
 GrantOf = Callable[[str, str], Grant | None]
 """The live grant of a project's key, by its id; None once it has been revoked."""
@@ -52,13 +56,22 @@ class Calibrations:
     """The calibrations of all projects."""
 
     def __init__(
-        self, catalog: Catalog, records: RecordStore, evaluate: Evaluate, subjects: Subjects, grant_of: GrantOf
+        self,
+        catalog: Catalog,
+        records: RecordStore,
+        recorded: Recorded,
+        *,
+        evaluate: Evaluate,
+        subjects: Subjects,
+        grant_of: GrantOf,
     ) -> None:
         self._catalog = catalog
         self._records = records
+        self._recorded = recorded
         self._evaluate = evaluate
         self.subjects = subjects
         self._grant_of = grant_of
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def calibrate(self, grant: Grant, target: Target, judge: Judge, wanted: Wanted) -> Calibration:
         """Ask the judge, as `target` was frozen with it, about what people have labelled; and keep how well it did.
@@ -71,7 +84,9 @@ class Calibrations:
         assert app is not None
         subject = await asyncio.to_thread(self.subjects.subject, grant.project, target)
         labelled = await asyncio.to_thread(self._labelled, grant.project, app, judge, wanted)
-        said = await self._asked(grant, judge, subject, labelled, wanted.budget_usd)
+        run = _as_run(grant, judge, subject, len(labelled), wanted.budget_usd)
+        async with self._turns.setdefault(f"{run.project}/{run.id}", asyncio.Lock()):
+            said = await self._asked(grant, judge, subject, labelled, run)
 
         def finish() -> Calibration:
             from rondo.evals.judges.measure import measure  # NumPy, which a server without evaluations never loads
@@ -106,14 +121,20 @@ class Calibrations:
         return checked(judge, found)
 
     async def _asked(
-        self, grant: Grant, judge: Judge, subject: Subject, labelled: list[Labelled], budget: float | None
+        self, grant: Grant, judge: Judge, subject: Subject, labelled: list[Labelled], run: Run
     ) -> list[dict[str, Scored]]:
-        run = _as_run(grant, judge, subject, len(labelled), budget)
+        told = await self._recorded.told(run)
+
+        async def recovered(key: str) -> Answer | None:
+            trace_id = told.traces.get(key)
+            return None if trace_id is None else await self._recorded.answer(run.project, trace_id)
+
         asking = Asking(
             run,
             self._evaluate,
             lambda: self._grant_of(grant.project, grant.key_id),
             timeout_s=TIMEOUT_S,
+            recovered=recovered,
         )
 
         async def model(name: str) -> Subject:
@@ -160,9 +181,11 @@ class Calibrations:
 
 
 def _as_run(grant: Grant, judge: Judge, subject: Subject, total: int, budget: float | None) -> Run:
-    """What asks: a run that is never stored, whose id the records of its questions bear."""
+    """What asks: a run that is never stored, whose id the records of its questions bear. All calibrations of a judge's
+    version share it."""
+    now = clock.now_us()
     return Run(
-        id=f"calibration_{secrets.token_hex(12)}",
+        id=f"calibration_{subject.target.app}_{judge.name}_{version_of(judge)[:12]}",
         project=grant.project,
         app=subject.target.app or "",
         name=f"judge {judge.name}",
@@ -174,7 +197,9 @@ def _as_run(grant: Grant, judge: Judge, subject: Subject, total: int, budget: fl
         baseline=None,
         status="running",
         created_by=grant.name,
-        created_at=clock.now_us(),
+        created_at=now,
+        started_at=now - _LOOKED_BACK_US,
+        done=now,  # names this one's dollars
         key_id=grant.key_id,
         max_concurrency=AT_ONCE,
         budget_usd=budget,

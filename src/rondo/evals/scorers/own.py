@@ -59,14 +59,23 @@ class PythonOptions(OwnOptions):
         return value
 
 
-class RagasOptions(OwnOptions):
+class AdaptedOptions(OwnOptions):
+    """A metric of a package. Its version is part of the suite: another one scores otherwise."""
+
+    version: str = Field(
+        pattern=r"^[0-9][0-9A-Za-z.+!_-]{0,63}$",
+        description="The package's version, as `pip show` tells it; where another one is installed, nothing is run.",
+    )
+
+
+class RagasOptions(AdaptedOptions):
     metric: str = Field(description="A class of `ragas.metrics.collections`, e.g. `Faithfulness`.")
     model: str = Field(description="The model that it asks, through the gateway.")
     embeddings: str | None = Field(None, description="The model that embeds texts, where the metric needs one.")
     options: dict[str, Any] = Field(default_factory=dict, description="Arguments for the metric itself.")
 
 
-class DeepEvalOptions(OwnOptions):
+class DeepEvalOptions(AdaptedOptions):
     metric: str = Field(description="A class of `deepeval.metrics`, e.g. `AnswerRelevancyMetric`.")
     model: str = Field(description="The model that it asks, through the gateway.")
     options: dict[str, Any] = Field(default_factory=dict, description="Arguments for the metric itself.")

@@ -220,7 +220,9 @@ def _explain(error: ValidationError, kind: Kind, *, file: str, key: str) -> Sett
         hint = nearest(path[-1], list(kind.options.model_fields))
         return SettingsError(f"`{kind.name}` has no such option.{hint}", file=file, param=where)
     if first["type"] == "missing":
-        return SettingsError(f"`{kind.name}` needs this option.", file=file, param=where)
+        option = kind.options.model_fields.get(path[-1])
+        remedy = None if option is None else option.description
+        return SettingsError(f"`{kind.name}` needs this option.", file=file, param=where, remedy=remedy)
     if first["type"] == "value_error":
         return SettingsError(str(first["ctx"]["error"]).rstrip(".") + ".", file=file, param=where)
     message = IN_WORDS.get(first.get("ctx", {}).get("pattern", ""), first["msg"])
