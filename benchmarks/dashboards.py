@@ -23,7 +23,7 @@ from dashboards_store import DAY_US, PROJECT, build
 from rondo import clock
 from rondo.monitoring.costs.outlook import outlook
 from rondo.monitoring.costs.spending import costs
-from rondo.monitoring.dashboards.quality import AppGoals, quality
+from rondo.monitoring.dashboards.quality import AppGoals, Declared, quality
 from rondo.monitoring.dashboards.traffic import traffic
 from rondo.monitoring.dashboards.window import Chosen, Window, parse_window
 from rondo.monitoring.overview import look
@@ -75,7 +75,7 @@ def pages(store: Timed, window: Window) -> dict[str, Callable[[], object]]:
     return {
         "overview": show_overview,
         "dashboards: traffic": lambda: traffic(store, PROJECT, window, live),
-        "dashboards: quality": lambda: quality(store, PROJECT, window, live, APPS),
+        "dashboards: quality": lambda: quality(store, PROJECT, window, live, Declared(APPS, [])),
         "costs": show_costs,
         "costs by user": lambda: store.query(
             "cost_by_user", {"project": PROJECT, "since": since, "until": until, "limit": 25}

@@ -76,6 +76,18 @@ PANELS: list[Panel] = [
             )
         ],
     ),
+    (
+        "Rollouts: share of each side",
+        "percentunit",
+        12,
+        [('rondo_rollout_share{app=~"$app"}', "{{app}}#{{release}} {{side}}")],
+    ),
+    (
+        "Rollouts: goals by verdict",
+        "none",
+        12,
+        [('rondo_rollout_goals{app=~"$app"}', "{{app}}#{{release}} {{verdict}}")],
+    ),
     ("Budgets used", "percentunit", 8, [("rondo_budget_used_ratio", "{{limit}} {{of}} {{period}}")]),
     (
         "Records on their way to the store",

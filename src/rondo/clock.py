@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from rondo.durations import is_duration, parse_duration
+
 _now_us: Callable[[], int] = lambda: time.time_ns() // 1_000  # noqa: E731
 monotonic: Callable[[], float] = time.monotonic
 
@@ -32,14 +34,10 @@ def parse_iso(text: str) -> int:
     return round(moment.timestamp() * 1_000_000)
 
 
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-
 def parse_time(text: str) -> int:
     """Microseconds of `15m`, `24h` or `7d` ago, or of an ISO 8601 time. Raises ValueError, OverflowError."""
-    number, unit = text[:-1], text[-1:]
-    if unit in _UNITS and number.isascii() and number.isdigit() and len(number) < 10:
-        return now_us() - int(number) * _UNITS[unit] * 1_000_000
+    if is_duration(text):
+        return now_us() - round(parse_duration(text) * 1_000_000)
     return parse_iso(text)
 
 

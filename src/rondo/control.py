@@ -59,7 +59,7 @@ class Watching:
 class ControlPlane:
     """`publish` brings the gateway's plan up to date, `check_model` raises for a model that no provider takes;
     `stopping` is set when the server begins to shut down. `require_ledger` raises where a limit that is set could not
-    be held to."""
+    be held to. `settings_fault` is what is wrong with the `rondo.toml` of a server that runs all the same."""
 
     catalog: Catalog
     records: RecordStore
@@ -74,6 +74,7 @@ class ControlPlane:
     knowledge_root: Path
     publish: Callable[[], Awaitable[None]]
     check_model: Callable[[ModelSpec], object]
+    settings_fault: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ledger: Ledger = field(default_factory=MemoryLedger)
     alerts: Alerts = field(default_factory=Alerts)

@@ -8,6 +8,7 @@ import io
 import pytest
 
 from live_server import Live
+from rondo import clock
 
 
 @pytest.fixture
@@ -25,7 +26,27 @@ async def test_traffic(called: Live) -> None:
     assert len(told["series"]["calls"]) == len(told["buckets"]) == len(told["series"]["p95_ms"])
     assert told["users"]["total"] == 2
     assert sum(told["users"]["users"]) >= 2
-    assert (await called.get("/api/dashboards/traffic", app="nobody"))["totals"]["calls"] == 0
+
+
+async def test_an_app_that_nobody_knows_is_told(live: Live) -> None:
+    for path in ("dashboards/traffic", "dashboards/quality", "costs", "costs/outlook"):
+        response = await live.ask("GET", f"/api/{path}", params={"app": "bott"})
+        assert response.status_code == 404, path
+        error = response.json()["error"]
+        assert error["param"] == "app"
+        assert "Did you mean 'bot'?" in error["message"]
+
+
+async def test_an_app_may_be_known_by_its_traces_alone(live: Live) -> None:
+    span = {"traceId": "1" * 32, "spanId": "2" * 16, "name": "chat", "startTimeUnixNano": str(clock.now_us() * 1000),
+            "endTimeUnixNano": str(clock.now_us() * 1000), "attributes": [
+                {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+                {"key": "gen_ai.request.model", "value": {"stringValue": "m"}},
+                {"key": "rondo.app", "value": {"stringValue": "elsewhere"}}]}  # fmt: skip
+    await live.post("/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    await live.drained()
+    told = await live.get("/api/dashboards/traffic", app="elsewhere", arm="traced")
+    assert told["totals"]["calls"] == 1
 
 
 async def test_quality(called: Live) -> None:
@@ -66,30 +87,30 @@ async def test_another_model(called: Live) -> None:
     assert told["instead_usd"] >= 0
 
 
-@pytest.mark.parametrize(
-    ("path", "params", "param"),
-    [
-        ("dashboards/traffic", {"window": "2y"}, "window"),
-        ("dashboards/traffic", {"since": "yesterday"}, "since"),
-        ("dashboards/traffic", {"since": "2026-01-02", "until": "2026-01-01"}, "until"),
-        ("dashboards/traffic", {"since": "2001-01-01"}, "since"),
-        ("dashboards/traffic", {"arm": "left"}, "arm"),
-        ("dashboards/traffic", {"release": "1"}, "release"),
-        ("dashboards/traffic", {"release": "x", "app": "bot"}, "release"),
-        ("dashboards/traffic", {"colour": "red"}, "colour"),
-        ("dashboards/quality", {"app": "a" * 300}, "app"),
-        ("costs", {"by": "moon"}, "by"),
-        ("costs", {"by": "user", "model": "m"}, "by"),
-        ("costs", {"format": "xls"}, "format"),
-        ("costs/what-if", {}, "model"),
-        ("costs/what-if", {"instead": "nothing"}, "model"),
-        ("costs/what-if", {"instead": "openai/nothing"}, "model"),
-    ],
-)
-async def test_what_is_wrong_is_named(live: Live, path: str, params: dict[str, str], param: str) -> None:
-    response = await live.ask("GET", f"/api/{path}", params=params)
-    assert response.status_code in (400, 404), response.text
-    assert response.json()["error"]["param"] == param
+WRONG: list[tuple[str, dict[str, str], str]] = [
+    ("dashboards/traffic", {"window": "2y"}, "window"),
+    ("dashboards/traffic", {"since": "yesterday"}, "since"),
+    ("dashboards/traffic", {"since": "2026-01-02", "until": "2026-01-01"}, "until"),
+    ("dashboards/traffic", {"since": "2001-01-01"}, "since"),
+    ("dashboards/traffic", {"arm": "left"}, "arm"),
+    ("dashboards/traffic", {"release": "1"}, "release"),
+    ("dashboards/traffic", {"release": "x", "app": "bot"}, "release"),
+    ("dashboards/traffic", {"colour": "red"}, "colour"),
+    ("dashboards/quality", {"app": "a" * 300}, "app"),
+    ("costs", {"by": "moon"}, "by"),
+    ("costs", {"by": "user", "model": "m"}, "by"),
+    ("costs", {"format": "xls"}, "format"),
+    ("costs/what-if", {}, "model"),
+    ("costs/what-if", {"instead": "nothing"}, "model"),
+    ("costs/what-if", {"instead": "openai/nothing"}, "model"),
+]
+
+
+async def test_what_is_wrong_is_named(live: Live) -> None:
+    for path, params, param in WRONG:
+        response = await live.ask("GET", f"/api/{path}", params=params)
+        assert response.status_code in (400, 404), (path, params, response.text)
+        assert response.json()["error"]["param"] == param, (path, params)
 
 
 async def test_projects_see_their_own(called: Live) -> None:

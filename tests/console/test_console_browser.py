@@ -296,3 +296,84 @@ async def test_a_run_is_started_and_watched(evaluating: Evaluating, page: Any) -
         run_id = page.url.rpartition("/")[2].partition("?")[0]
     run = await evaluating.until_still(run_id)
     assert (run["id"] != first["id"], run["status"], run["budget_usd"]) == (True, "finished", 3.0)
+
+
+async def test_a_rollout_is_started_held_up_and_ended(live: Live, page: Any) -> None:
+    number = await live.release(prompt="# system\nBe brief.\n\n# user\n{{ question }}\n")
+    gateway = live.server.control.gateway
+    async with on_a_port(live) as url:
+        await page.goto(url)
+        await page.get_by_label("Key").fill(live.admin)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.get_by_role("link", name="Releases", exact=True).click()
+        await page.get_by_role("link", name="bot", exact=True).click()
+        await page.get_by_role("link", name="Rollout", exact=True).click()
+        await start_rollout(page, number, "50% 1h\napprove\n100%", why="shorter answers")
+        await page.get_by_text("The rollout has begun").wait_for()
+        assert {release.variant for release, _ in gateway.plan.apps["default", "bot"].arms} == {"candidate", "baseline"}
+        now = page.locator("ol.steps [aria-current=step]")
+        assert "50 % for 1 h" in await now.inner_text()
+
+        for user in range(12):  # the page asks again by itself
+            await live.chat(user=str(user))
+        await page.get_by_text("calls of").first.wait_for()
+
+        await act(page, "Pause", why="let me look first")
+        await page.get_by_text("let me look first").first.wait_for()
+        assert await page.get_by_role("link", name="Pause", exact=True).count() == 0
+        await act(page, "Resume")
+        await page.get_by_role("link", name="Pause", exact=True).wait_for()
+        await act(page, "Abort", why="not today")
+        await page.get_by_role("heading", name="aborted").wait_for()
+        assert gateway.plan.apps["default", "bot"].stable.number == 1
+        assert gateway.plan.apps["default", "bot"].arms == ()
+
+        await start_rollout(page, number, "50% 1h\n100%")
+        await act(page, "Promote now")
+        await page.get_by_role("heading", name="promoted").wait_for()
+        assert gateway.plan.apps["default", "bot"].stable.number == number
+        assert await page.locator("tr[data-row]").count() == 2
+
+
+async def start_rollout(page: Any, number: int, steps: str, *, why: str = "") -> None:
+    await page.locator("#start").first.click()
+    await page.get_by_label("Release to try").select_option(str(number))
+    await page.get_by_label("Steps").fill(steps)
+    await page.get_by_label("Reason").first.fill(why)
+    await page.get_by_role("button", name="Start").click()
+    await page.get_by_role("heading", name="running").wait_for()
+
+
+async def act(page: Any, title: str, *, why: str = "") -> None:
+    """As a person does: the button on the rollout's page, then the one on the page that says what it will do."""
+    await page.get_by_role("link", name=title, exact=True).click()
+    await page.get_by_role("heading", name=title, exact=True).wait_for()
+    await page.get_by_label("Reason").first.fill(why)
+    await page.get_by_role("button", name=title, exact=True).click()
+    await page.locator("#rollout").wait_for()
+
+
+async def test_a_span_far_down_a_trace_is_shown_beside_its_row(live: Live, page: Any) -> None:
+    trace, now = "1" * 32, clock.now_us() * 1_000
+    spans = [
+        {"traceId": trace, "spanId": f"{place + 1:016x}", "name": f"step {place}",
+         "startTimeUnixNano": str(now + place), "endTimeUnixNano": str(now + place + 1_000)}
+        for place in range(600)
+    ]  # fmt: skip
+    await live.post("/v1/traces", {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
+    await live.drained()
+    async with on_a_port(live) as url:
+        await page.goto(f"{url}/traces/{trace}")
+        await page.get_by_label("Key").fill(live.admin)
+        await page.get_by_role("button", name="Sign in").click()
+        for width in (1280, 800):
+            await page.set_viewport_size({"width": width, "height": 700})
+            await page.goto(f"{url}/traces/{trace}")
+            await page.get_by_role("link", name="100 more", exact=True).click()
+            await page.get_by_role("link", name="step 599", exact=True).click()
+            shown = page.locator("#span", has_text="step 599")
+            await shown.wait_for()
+            box = await shown.bounding_box()
+            assert 0 <= box["y"] < box["y"] + box["height"] <= 700
+            rows = page.locator("table.waterfall tbody tr")
+            assert await rows.count() == 600

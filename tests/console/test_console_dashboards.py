@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from console.visiting import Visitors
@@ -9,6 +11,8 @@ from live_server import Live
 from rondo.console import charts
 from rondo.console.cards import columns, lines
 from rondo.console.formats import count
+from rondo.console.pages.dashboards import _evaluation_card
+from rondo.monitoring.dashboards.evaluations import Evaluation, EvaluationSeries
 
 
 @pytest.mark.parametrize("path", ["/dashboards", "/dashboards/quality", "/dashboards/resources", "/costs"])
@@ -28,6 +32,23 @@ async def test_pages_draw_with_and_without_calls(live: Live, visitors: Visitors,
         page = await visitor.get(path + query)
         assert "<b>anna" not in page
         assert "<i>web" not in page
+
+
+def test_an_evaluation_has_a_place_of_its_own_and_what_it_was_compared_with_none() -> None:
+    def point(at: int, value: float, **more: Any) -> Evaluation:
+        given = {"run": f"run_{at}", "label": "bot#2", "release": 2, "is_baseline": False, "n": 40, **more}
+        return Evaluation(at=at, value=value, low=value - 0.1, high=value + 0.1, **given)
+
+    points = [point(10, 0.5), point(900, 0.75), point(900, 0.1, is_baseline=True)]
+    series = EvaluationSeries(
+        app="bot", suite="answers", metric="correct", unit="share", at_least=0.8, at_most=None, points=points
+    )
+    card = _evaluation_card(series)
+    assert card.plot is not None
+    assert [hit.label.split(": ")[-1] for hit in card.plot.hits] == ["50.0 %", "75.0 %"]
+    assert card.figure == "75.0 % (65.0 % to 85.0 %)"
+    assert "run_900 of bot#2, over 40 examples" in card.note
+    assert card.plot.bands[0]
 
 
 async def test_costs_by_user(live: Live, visitors: Visitors) -> None:

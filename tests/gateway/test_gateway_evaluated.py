@@ -88,7 +88,7 @@ async def test_a_days_budget_is_what_the_key_has_spent(house: House) -> None:
     (used,) = await house.gateway.ledger.used([f"p/key:{GRANT.key_id}"])
     assert used.day_spent == round((house.call.cost_usd or 0) * NANO)
     house.gateway.ledger.spend("p", GRANT.key_id, None, None, at=clock.now_us(), nano=2 * NANO // 1_000)
-    with pytest.raises(BudgetExceeded, match="^other: ") as refusal:
+    with pytest.raises(BudgetExceeded, match=r"^other: ") as refusal:
         await evaluate(house, Evaluated((model,), second), fields={"max_tokens": 10})
     assert second.refused(refusal.value)
     assert not first.refused(refusal.value)

@@ -111,7 +111,29 @@ def test_over_time_for_dashboards_and_prometheus(store: RecordStore) -> None:
     keep(store, *early, late, judged(early[0], 1.0), judged(early[1], 0.5), judged(late, 0.0))
     asked = {"project": "p", "app": None, "release": None, "since": 0, "until": 200, "bucket_us": 100}
     found = measured(store, asked, [AppGoals("bot", [GOAL, {"metric": "errors.rate", "at_most": 0.1}], 100)])["bot"]
-    assert {bucket: row["polite"] for bucket, row in found.items()} == {None: 0.5, 0: 0.75, 100: 0.0}
-    assert found[None]["errors.rate"] == 0
+    assert {bucket: row["polite"].value for bucket, row in found.items()} == {None: 0.5, 0: 0.75, 100: 0.0}
+    assert found[None]["errors.rate"].value == 0
+    whole, one = found[None]["polite"], found[100]["polite"]
+    assert (whole.n, one.n) == (3, 1)
+    assert whole.low is not None
+    assert whole.high is not None
+    assert 0 <= whole.low < 0.5 < whole.high <= 1
+    assert (one.low or 0.0, (one.high or 0.0) > 0.5) == (0.0, True), "one call says next to nothing"
     unjudged = measured(store, asked, [AppGoals("bot", [GOAL])])["bot"]
     assert all("polite" not in row for row in unjudged.values())
+
+
+def test_what_people_said_over_time(store: RecordStore) -> None:
+    calls = [make_call(app="bot", started_at=at) for at in (10, 20, 150)]
+    said = {"name": "human.tone", "kind": "human", "key_id": "reviews"}
+    theirs = [judged(call, value, **said) for call, value in zip(calls, (1.0, 0.5, 0.0), strict=True)]
+    another, sent_by_a_client = judged(calls[0], 0.0, **said), judged(calls[1], 0.9, name="human.tone")
+    keep(store, *calls, *theirs, another, sent_by_a_client)
+    goal = {"metric": "human.tone", "at_least": 0.5}
+    asked = {"project": "p", "app": None, "release": None, "since": 0, "until": 200, "bucket_us": 100}
+    found = measured(store, asked, [AppGoals("bot", [goal], human_percent=100)])["bot"]
+    assert {bucket: (row["human.tone"].value, row["human.tone"].n) for bucket, row in found.items()} == {
+        None: (pytest.approx(1 / 3), 3), 0: (0.5, 2), 100: (0.0, 1),
+    }  # fmt: skip
+    unread = measured(store, asked, [AppGoals("bot", [goal])])["bot"]
+    assert all("human.tone" not in row for row in unread.values())

@@ -55,6 +55,7 @@ def test_a_shadow_that_cannot_be_served_takes_nothing_from_the_app(
     traffic.shadow(catalog, "p", "bot", {"2": 50, "main": 10}, actor="tests")
     plan = publisher.plan()
     assert not plan.faults
+    assert set(plan.unserved) == {("p", "bot", "2")}
     assert [(release.number, share) for release, share in plan.apps["p", "bot"].shadows] == [(1, 1_000)]
 
 
@@ -75,7 +76,10 @@ def test_a_rollouts_candidate_that_cannot_be_served_leaves_everyone_to_the_stabl
     assert variants == ["candidate", "baseline"]
     lose_index(tmp_path)
     again = Publisher(catalog, tmp_path, Providers(Upstream(), secret=lambda name: "x"), secret=bytes)
-    app = again.plan().apps["p", "bot"]
+    plan = again.plan()
+    app = plan.apps["p", "bot"]
+    assert "index" in (plan.why_unserved("p", "bot", 2) or "")
+    assert plan.why_unserved("p", "bot", 1) is None
     assert (app.arms, app.stable.number, app.stable.variant) == ((), 1, None)
 
 

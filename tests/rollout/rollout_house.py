@@ -82,6 +82,7 @@ class Watch:
         self.catalog = catalog
         self.next: Reading | RondoError = reading()
         self.behind_s: float | None = None
+        self.unserved: str | None = None
         self.published = 0
         self.woken = 0
         self.rollouts = self.open()
@@ -94,6 +95,7 @@ class Watch:
             self,
             publish=self.publish,
             revision=self.revision,
+            unserved=lambda *_: self.unserved,
             read=self.read,
         )
         return self.rollouts

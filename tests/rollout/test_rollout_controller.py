@@ -13,6 +13,7 @@ from rondo.errors import Unavailable
 from rondo.releases import traffic
 from rondo.rollout import moves, state, verbs
 from rondo.rollout.progress import ENDED
+from rondo.rollout.report import view
 
 
 @pytest.fixture
@@ -187,6 +188,36 @@ def test_late_records_let_nothing_go_on_but_harm_is_acted_on(ready: Catalog, wat
     assert "60 s behind" in watch.rollouts.faults("p")["bot#2"]
     watch.next = reading(30, breaches=[BREACH])
     assert watch.look().progress.status == "rolled_back"
+
+
+def test_while_its_candidate_cannot_be_served_it_waits_and_says_so(ready: Catalog, watch: Watch, time: Time) -> None:
+    start(ready)
+    watch.look()
+    watch.unserved = "its index is gone."
+    time.now += 60
+    assert watch.look().progress.step == 0
+    assert watch.rollouts.latest(latest(ready))[2] == "#2 cannot be served: its index is gone."
+    assert watch.rollouts.faults("p") == {}  # doctor has it from the plan
+    watch.unserved = None
+    assert watch.look().progress.step == 0  # what has passed meanwhile counts for nothing
+    time.now += 2
+    assert watch.look().progress.step == 1
+    assert watch.rollouts.latest(latest(ready))[2] is None
+
+
+def test_without_its_candidate_harm_is_acted_on_all_the_same(ready: Catalog, watch: Watch) -> None:
+    start(ready)
+    watch.unserved = "its index is gone."
+    watch.next = reading(20, breaches=[BREACH])
+    ended = watch.look()
+    assert ended.progress.status == "rolled_back"
+    assert watch.rollouts.latest(ended)[2] is None
+
+
+def test_one_that_ends_before_it_begins_has_taken_no_step(ready: Catalog) -> None:
+    start(ready, at="2099-01-01T00:00Z")
+    ended = verbs.abort(ready, ANN)
+    assert {step.state for step in view(ended, []).steps} == {"next"}
 
 
 def test_a_rollback_by_hand_ends_it(ready: Catalog, watch: Watch) -> None:

@@ -12,6 +12,7 @@ from rondo.evals.goals import Goal
 from rondo.records import Call, Score
 from rondo.rollout.evidence import Reader, read
 from rondo.rollout.model import GoalVerdict, Guards, Reading, Terms
+from rondo.rollout.report import left_out
 from rondo.settings.steps import parse_step
 from rondo.store.base import RecordStore
 
@@ -154,6 +155,26 @@ def test_a_caller_counts_after_its_window_and_never_changes_again(kept: Kept) ->
     for now in (START + 90 * SECOND, NOW):
         assert kept.goal(COST, now=now).candidate == 1.5
     assert kept.goal(COST, now=START + SECOND, window_s=0.0, settle_s=1.0).candidate == 1.0
+
+
+def test_callers_that_do_not_count_yet_are_counted_and_told(kept: Kept) -> None:
+    kept.add(*a_pair(0), *a_pair(1, started_at=START + 10 * SECOND), call(user="c2", started_at=START + 60 * SECOND))
+    kept.add(call(user="c0", started_at=START + 200 * SECOND))  # a caller is as old as its first call
+    for now, fresh in ((START + 89 * SECOND, (3, 2)), (START + 90 * SECOND, (2, 1)), (START + 150 * SECOND, (0, 0))):
+        found = kept.read(ERRORS, now=now)
+        assert (found.candidate.fresh, found.baseline.fresh) == fresh
+        assert (found.candidate.immature, found.baseline.immature) == fresh
+        (goal,) = found.goals
+        assert goal.candidate_units + found.candidate.fresh == found.candidate.units
+        told = f"too fresh to count: {fresh[0]} callers of the candidate and {fresh[1]} of the baseline"
+        assert list(left_out(found)) == ([told] if any(fresh) else [])
+    ended = kept.read(ERRORS, now=START + 150 * SECOND, maturity_s=60.0)
+    assert (ended.candidate.fresh, ended.candidate.immature, ended.baseline.immature) == (0, 2, 1)
+    (words,) = left_out(ended)
+    assert words == (
+        "not mature yet, so left out of goals that scores feed: 2 callers of the candidate and 1 of the baseline"
+    )
+    assert list(left_out(kept.read(now=START))) == [], "without goals there is nothing to be left out of"
 
 
 def test_an_outcome_counts_if_it_comes_before_the_caller_is_mature(kept: Kept) -> None:

@@ -84,7 +84,7 @@ def test_a_shadow_that_is_over_is_told_by_its_copies() -> None:
     of = terms("shadow 1m", "100%")
     told = wait(of, begun(of), 70, reading(0, shadow_calls=12))
     assert told.kind is not None
-    assert "shadow 10 % for 1 min is done after 1 min and 12 copies." in told.sentence
+    assert ", now that shadow 10 % for 1 min is done after 1 min and 12 copies." in told.sentence
 
 
 @pytest.mark.parametrize("status", ["running", "paused"])

@@ -25,6 +25,14 @@ RULES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "rondo-alerts.yaml").read
 VARIABLES = (("[$__rate_interval]", "[5m]"), ("$app", ".*"))
 RARE = {"rondo_budget_used_ratio": {"limit", "of", "period"}, "rondo_deployment_open": {"model", "address"}}
 """Only there where a budget is set, or a model is reached over the network; with their labels."""
+ROLLOUT = {
+    "rondo_rollout_share": {"app", "release", "side"},
+    "rondo_rollout_goals": {"app", "release", "verdict"},
+    "rondo_rollout_status": {"app", "release", "status"},
+    "rondo_rollout_watched": {"app", "release"},
+    "rondo_rollouts_ended_total": {"app", "status"},
+}
+BRIEF = "# system\nBe brief.\n\n# user\n{{ question }}\n"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 
@@ -51,6 +59,7 @@ def selectors(node: Any) -> Iterator[Any]:
 async def scrape(live: Live) -> dict[str, set[str]]:
     """The metrics of a real scrape, with their labels."""
     await live.chat(stream=True)
+    await live.post("/api/apps/bot/rollout", {"release": await live.release(prompt=BRIEF), "steps": ["50% 1h", "100%"]})
     await live.drained()
     await live.post("/v1/feedback", await _thumb(live))
     await live.drained()
@@ -95,7 +104,7 @@ def test_legends_and_words_name_labels_of_their_expressions() -> None:
 def _labels(expression: str) -> set[str]:
     """Labels that the result has: those it is grouped by, or those of a metric that is read as it is."""
     grouped = re.findall(r"by \(([a-z_, ]+)\)", expression)
-    whole = {"rondo_goal_met": {"app", "metric"}, **RARE}
+    whole = {"rondo_goal_met": {"app", "metric"}, **ROLLOUT, **RARE}
     names = set().union(*(labels for name, labels in whole.items() if name in expression))
     return names | {label.strip() for group in grouped for label in group.split(",")}
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from journeys.running import make_project
 from live_server import Live, live_on
@@ -38,10 +39,48 @@ async def test_metrics_count_what_was_answered(live: Live) -> None:
     assert all(re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*(\{.*\})?", name) for name in found)
 
 
+async def test_metrics_tell_of_rollouts(live: Live) -> None:
+    number = await live.release(prompt="# system\nBe brief.\n\n# user\n{{ question }}\n")
+    of = f'app="bot",release="{number}"'
+    await live.post("/api/apps/bot/rollout", {"release": number, "steps": ["5% 1h", "25% 1h", "100%"]})
+    found = numbers((await live.ask("GET", "/metrics")).text)
+    assert found[f'rondo_rollout_status{{{of},status="running"}}'] == 1
+    assert (found[f"rondo_rollout_step{{{of}}}"], found[f"rondo_rollout_steps{{{of}}}"]) == (1, 3)
+    assert found[f'rondo_rollout_share{{{of},side="candidate"}}'] == 0.05
+    assert found[f'rondo_rollout_share{{{of},side="baseline"}}'] == 0.05
+    assert 0 <= found[f"rondo_rollout_step_seconds{{{of}}}"] < 3_600
+    assert found[f"rondo_rollout_watched{{{of}}}"] == 1
+    assert found['rondo_rollouts_ended_total{app="bot",status="aborted"}'] == 0
+    await live.post("/api/apps/bot/rollout/abort", {})
+    found = numbers((await live.ask("GET", "/metrics")).text)
+    assert not any(name.startswith("rondo_rollout_") for name in found)
+    ended = {name: value for name, value in found.items() if name.startswith("rondo_rollouts_ended_total")}
+    assert len(ended) == 4
+    assert [name for name, value in ended.items() if value] == [
+        'rondo_rollouts_ended_total{app="bot",status="aborted"}'
+    ]
+
+
 async def test_metrics_are_of_ones_own_project(live: Live) -> None:
     await live.chat()
     await live.drained()
     assert live.admin not in (await live.ask("GET", "/metrics")).text
+
+
+async def test_a_candidate_that_cannot_be_served_is_told_of(live: Live) -> None:
+    number = await live.release(prompt="# system\nBe brief.\n\n# user\n{{ question }}\n")
+    await live.post("/api/apps/bot/rollout", {"release": number, "steps": ["50% 1h", "100%"]})
+    gateway = live.server.control.gateway
+    lost = {("default", "bot", str(number)): "its index is gone.", ("other", "bot", "2"): "no concern of ours."}
+    gateway.plan = structs.replace(gateway.plan, unserved=lost)
+    found = await live.get("/api/doctor")
+    (wrong,) = [check for check in found["checks"] if not check["ok"]]
+    assert (wrong["name"], wrong["detail"]) == (f"bot #{number}", "gets no calls: its index is gone.")
+    told = f"#{number} cannot be served: its index is gone."
+    assert (await live.get("/api/apps/bot/rollout"))["rollout"]["fault"] == told
+    assert (await live.get("/api/status"))["rollouts"][0]["fault"] == told
+    watched = f'rondo_rollout_watched{{app="bot",release="{number}"}}'
+    assert numbers((await live.ask("GET", "/metrics")).text)[watched] == 0
 
 
 async def test_doctor_says_that_all_is_well(live: Live) -> None:

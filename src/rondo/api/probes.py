@@ -8,15 +8,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from rondo.control import ControlPlane
+from rondo import clock
+from rondo.control import Connection, ControlPlane
 from rondo.errors import RondoError
 from rondo.gateway.keys import authenticate
 from rondo.gateway.wire import error_body, status_of
 from rondo.governance.admit import require
 from rondo.governance.model import Role
 from rondo.limits.status import status
+from rondo.monitoring.dashboards.quality import AppGoals
 from rondo.monitoring.dashboards.reached import app_goals
 from rondo.monitoring.health import is_ready
+from rondo.rollout import report, store
 
 
 def routes(control: ControlPlane) -> list[Route]:
@@ -32,14 +35,22 @@ def routes(control: ControlPlane) -> list[Route]:
         return PlainTextResponse("ok\n") if ready else PlainTextResponse("not ready\n", 503)
 
     async def metrics(request: Request) -> Response:
-        from rondo.monitoring.prometheus import exposition  # many a server is never asked
+        from rondo.monitoring.alerts.metrics import AlertMetrics  # many a server is never asked
+        from rondo.monitoring.prometheus import Rollouts, exposition
 
         try:
             grant = authenticate(control.gateway.plan, request.scope["headers"])
             require(grant, Role.VIEWER)
             limits = await status(control.ledger, control.gateway.plan.limits, grant.project, control.alerts)
             deployments = control.gateway.tries.standing()
-            goals = await control.read(lambda connection: app_goals(connection, grant.project))
+
+            def declared(connection: Connection) -> tuple[list[AppGoals], Rollouts, AlertMetrics]:
+                going = report.under_way(connection, grant.project, control.watching.rollouts.latest)
+                ended = store.ended_counts(connection, grant.project)
+                alerts = AlertMetrics(connection, grant.project, clock.now_us())
+                return app_goals(connection, grant.project), Rollouts(going, ended), alerts
+
+            goals, rollouts, alerts = await control.read(declared)
             accept = request.headers.get("accept", "")
             told = await asyncio.to_thread(
                 exposition,
@@ -49,6 +60,8 @@ def routes(control: ControlPlane) -> list[Route]:
                 limits,
                 deployments,
                 goals=goals,
+                rollouts=rollouts,
+                alerts=alerts,
                 accept=accept,
             )
         except RondoError as error:

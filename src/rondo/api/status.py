@@ -9,7 +9,7 @@ from rondo import clock
 from rondo.api.door import Asked, Door
 from rondo.governance.model import Role
 from rondo.monitoring.alerts import view as alerts
-from rondo.monitoring.health import checks, gates, judged, rollouts, told
+from rondo.monitoring.health import checks, gates, judged, rollouts, settings, told
 from rondo.monitoring.overview import overview, serving
 from rondo.rollout.report import going
 from rondo.traces.filter import parse_time
@@ -28,6 +28,7 @@ async def status(asked: Asked) -> dict[str, Any]:
     fire = await control.read(lambda connection: alerts.firing(connection, project, until))
     return {
         "project": project,
+        "settings_fault": control.settings_fault,
         "alerts": [alerts.one_line(each) for each in fire],
         "overview": view,
         "rollouts": under_way,
@@ -42,6 +43,7 @@ async def doctor(asked: Asked) -> dict[str, Any]:
     """The checks behind `rondo doctor`, each with what to do."""
     control = asked.control
     found = await asyncio.to_thread(checks, control.drain, control.gateway, asked.project, control.ledger.state())
+    found += settings(control.settings_fault)
     found += await control.read(lambda connection: gates(connection, asked.project))
     found += rollouts(control.watching.rollouts.faults(asked.project))
     found += told(await asyncio.to_thread(control.watching.telling.status, asked.project))

@@ -197,7 +197,7 @@ def told(rollout: dict[str, Any], *, label: str = "") -> None:
     head = f"{rollout['app']}#{rollout['release']} beside #{rollout['baseline']}  {state}"
     shares = f"  {rollout['share']:g}% beside {rollout['baseline_share']:g}%" if rollout["share"] else ""
     click.echo(f"{label}{head}{shares}  {rollout['id']}")
-    marks = {"done": "✓", "now": "→", "next": "·"}
+    marks = {"done": "✓", "now": "✗" if rollout["status"] in _FAILED else "→", "next": "·"}
     for step in rollout["steps"]:
         click.echo(f"{margin}  {marks[step['state']]} {step['words']}")
     if rollout["why"]:
@@ -205,7 +205,7 @@ def told(rollout: dict[str, Any], *, label: str = "") -> None:
     for words in rollout["waits_for"]:
         click.echo(f"{margin}waits for {one_line(words)}")
     if rollout["fault"]:
-        click.echo(output.paint(f"{margin}cannot be watched: {one_line(rollout['fault'])}", "red"))
+        click.echo(output.paint(f"{margin}cannot go on: {one_line(rollout['fault'])}", "red"))
 
 
 async def _act(api: Api, app: str | None, verb: str, body: dict[str, Any]) -> None:
@@ -244,6 +244,8 @@ def _print(rollout: dict[str, Any]) -> None:
     if reading is not None:
         click.echo()
         _sides(reading)
+        for words in rollout["left_out"]:
+            click.echo(words)
         if reading["goals"]:
             click.echo()
             output.table(reading["goals"], _goal_columns(), none="")

@@ -24,6 +24,9 @@ async def command(api: Api) -> None:
 def _print(status: dict[str, Any]) -> None:
     view = status["overview"]
     click.echo(f"project {status['project']}, calls since {output.when(view['since'])}")
+    if status["settings_fault"] is not None:
+        said = f"rondo.toml needs mending; what is released serves as before: {status['settings_fault']}"
+        click.echo(output.paint(output.one_line(said), "red"))
     if not view["apps"]:
         click.echo("\nThere is no app yet: `rondo release` makes one from a project folder.")
     for app in view["apps"]:
@@ -52,7 +55,7 @@ def _print_rollout(rollouts: list[dict[str, Any]]) -> None:
         for words in [rollout["why"], *rollout["waits_for"]]:
             click.echo(f"           {output.one_line(words)}" if words else "", nl=bool(words))
         if rollout["fault"]:
-            click.echo(output.paint(f"           cannot be watched: {output.one_line(rollout['fault'])}", "red"))
+            click.echo(output.paint(f"           cannot go on: {output.one_line(rollout['fault'])}", "red"))
 
 
 def _print_live(live: list[dict[str, Any]]) -> None:

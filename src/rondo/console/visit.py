@@ -90,7 +90,14 @@ class Visit(Admitted):
         """The page, rendered for this visitor."""
         done = DONE.get(self.query("did") or "")
         return HTMLResponse(
-            render(self.request, template, self.grant, done=done, **context),
+            render(
+                self.request,
+                template,
+                self.grant,
+                done=done,
+                settings_fault=self.control.settings_fault,
+                **context,
+            ),
             status_code=status,
         )
 
@@ -135,6 +142,7 @@ def render(request: Request, template: str, grant: Grant | None = None, **contex
                 "grant": grant,
                 "may": lambda role: may(grant, role),
                 "done": None,
+                "settings_fault": None,
                 **context,
             }
         )

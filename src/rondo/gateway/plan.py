@@ -95,4 +95,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     """A model named by (provider, model id) alone; None where there is no such provider."""
     faults: dict[tuple[str, str], str] = {}
     """Apps that cannot be served as released, and why."""
+    unserved: dict[tuple[str, str, str], str] = {}
+    """What of an app is left out while the app goes on: candidates of rollouts and shadows, by (project, app, number
+    or model), and why."""
     limits: LimitTable = NO_LIMITS
+
+    def why_unserved(self, project: str, app: str, release: int) -> str | None:
+        """Why a release that has traffic gets none of it: it is left out, or its app is."""
+        return self.unserved.get((project, app, str(release))) or self.faults.get((project, app))

@@ -88,7 +88,8 @@ def standing(
         measured = {**measured, **{row["name"]: row["value"] for row in rows}}
     live: dict[str, Scored] = {}
     if live_percent > 0 and any(goal["metric"] not in measured for goal in goals):
-        live = _scored(store.query("live_scores", {**params, "below": sample_bound(live_percent)}))
+        rows = store.query("live_scores", {**params, "below": sample_bound(live_percent)})
+        live = {row["name"]: scored(row) for row in rows}
         measured = {**{name: each.value for name, each in live.items()}, **measured}
     found = evaluated or {}
     return [
@@ -103,22 +104,17 @@ def live_percent(settings: Mapping[str, Any]) -> float:
     return float(declared.get("sample_percent", 0.0)) if declared.get("scorers") else 0.0
 
 
-def _scored(rows: Sequence[Mapping[str, Any]]) -> dict[str, Scored]:
-    if not rows:
-        return {}
+def scored(row: Mapping[str, Any]) -> Scored:
+    """A row of `live_scores`, or of a query that is like it, with its interval."""
     from rondo.evals.statistics.intervals import around, bounded  # brings NumPy
 
-    found = {}
-    for row in rows:
-        value, variance, users = row["value"], row["variance"], row["units"]
-        if row["least"] >= 0 and row["most"] <= 1:
-            low, high = bounded(value, variance, users, (0.0, 1.0))
-        elif variance is None:
-            low, high = None, None
-        else:
-            low, high = around(value, sqrt(variance), users)
-        found[row["name"]] = Scored(value=value, low=low, high=high, calls=row["calls"], users=users)
-    return found
+    value, variance, users = row["value"], row["variance"], row["units"]
+    low, high = None, None
+    if row["least"] >= 0 and row["most"] <= 1:
+        low, high = bounded(value, variance, users, (0.0, 1.0))
+    elif variance is not None:
+        low, high = around(value, sqrt(variance), users)
+    return Scored(value=value, low=low, high=high, calls=row["calls"], users=users)
 
 
 def by_evaluation(connection: Connection, project: str, app: str, release: Named) -> dict[str, Evaluated]:

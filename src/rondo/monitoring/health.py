@@ -37,11 +37,20 @@ def checks(drain: DrainView, gateway: Gateway, project: str, ledger: LedgerState
     return [
         *limits,
         _apps(plan, project),
+        *_left_out(plan, project),
         *_models(plan, project),
         _journal(gateway),
         *_records(state),
         *_quarantine(state),
     ]
+
+
+def settings(fault: str | None) -> list[Check]:
+    """Whether the server runs with what its `rondo.toml` says."""
+    if fault is None:
+        return []
+    remedy = "What is released serves as before. Mend the file, then restart the server."
+    return [Check(name="rondo.toml", ok=False, detail=fault, remedy=remedy)]
 
 
 def gates(connection: Connection, project: str) -> list[Check]:
@@ -166,6 +175,20 @@ def _apps(plan: Plan, project: str) -> Check:
     if not served:
         return Check(name="apps", ok=False, detail="no app has been released", remedy="`rondo release` makes one.")
     return Check(name="apps", ok=True, detail=", ".join(sorted(served)))
+
+
+def _left_out(plan: Plan, project: str) -> list[Check]:
+    """Candidates and shadows without which their apps go on."""
+    remedy = "The app goes on without it. Mend that, or end it: `rondo rollout abort`, `rondo shadow --end`."
+    return [
+        Check(name=f"{app} {_named(what)}", ok=False, detail=f"gets no calls: {reason}", remedy=remedy)
+        for (owner, app, what), reason in sorted(plan.unserved.items())
+        if owner == project
+    ]
+
+
+def _named(what: str) -> str:
+    return f"#{what}" if what.isdigit() else what
 
 
 def _models(plan: Plan, project: str) -> list[Check]:

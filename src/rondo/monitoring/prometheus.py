@@ -8,7 +8,7 @@ calls. As OpenMetrics, the buckets of durations name a recent trace each (exempl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct
 from prometheus_client import CollectorRegistry
@@ -20,12 +20,14 @@ from prometheus_client.samples import Exemplar
 from rondo import clock
 from rondo.gateway.deployments import Standing
 from rondo.limits.status import Status
-from rondo.monitoring.dashboards.quality import AppGoals, is_met, measured
+from rondo.monitoring.dashboards.quality import NOTHING, AppGoals, Estimated, is_met, measured
+from rondo.rollout.model import Opinion
+from rondo.rollout.report import RolloutView
 from rondo.store.base import RecordStore
 from rondo.store.rolled import BUCKETS_MS, DAY_US, HOUR_US
 from rondo.traces.drain import DrainView
 
-__all__ = ["BUCKETS_MS", "Exposition", "exposition"]
+__all__ = ["BUCKETS_MS", "Exposition", "Rollouts", "exposition"]
 
 _AHEAD_US = DAY_US  # calls of machines whose clocks are ahead count too
 _RECENT_US = HOUR_US
@@ -41,6 +43,13 @@ class Exposition(Struct, frozen=True):
     content_type: str
 
 
+class Rollouts(Struct, frozen=True):
+    """A project's rollouts that go on, and by app how many ended in which way."""
+
+    under_way: Sequence[RolloutView]
+    ended: Mapping[str, Mapping[str, int]]
+
+
 def exposition(
     store: RecordStore,
     drain: DrainView,
@@ -49,14 +58,20 @@ def exposition(
     deployments: Sequence[Standing] = (),
     *,
     goals: Sequence[AppGoals] = (),
+    rollouts: Rollouts | None = None,
+    alerts: Collector | None = None,
     accept: str = "",
 ) -> Exposition:
-    """The metrics of a project with its goals and limits, of the journal, and of the deployments that this process
-    calls; in the format that `accept` (the header) asks for."""
+    """The metrics of a project with its goals, limits, rollouts and alerts, of the journal, and of the deployments that
+    this process calls; in the format that `accept` (the header) asks for."""
     encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Metrics(store, drain, project, with_exemplars="openmetrics" in content_type))
     registry.register(_Goals(store, project, goals))
+    if rollouts is not None:
+        registry.register(_Rollouts(rollouts))
+    if alerts is not None:
+        registry.register(alerts)
     if limits is not None:
         registry.register(_Limits(limits))
     registry.register(_Deployments([each for each in deployments if each.project == project]))
@@ -188,15 +203,52 @@ class _Goals(Collector):
         yield from (value, met, bound)
 
     @staticmethod
-    def _add(app: str, goal: Mapping[str, Any], known: Row, into: tuple[GaugeMetricFamily, ...]) -> None:
+    def _add(
+        app: str, goal: Mapping[str, Any], known: Mapping[str, Estimated], into: tuple[GaugeMetricFamily, ...]
+    ) -> None:
         value, met, bound = into
         for kind in ("at_least", "at_most"):
             if goal.get(kind) is not None:
                 bound.add_metric([app, goal["metric"], kind], goal[kind])
-        found = known.get(goal["metric"])
+        found = known.get(goal["metric"], NOTHING).value
         if found is not None:
             value.add_metric([app, goal["metric"]], found)
             met.add_metric([app, goal["metric"]], float(bool(is_met(goal, found))))
+
+
+class _Rollouts(Collector):
+    """Gauges are of rollouts that go on; one that ends leaves them, and is counted."""
+
+    def __init__(self, rollouts: Rollouts) -> None:
+        self._rollouts = rollouts
+
+    def collect(self) -> Iterator[Metric]:
+        of = ["app", "release"]
+        status = GaugeMetricFamily("rondo_rollout_status", "1: where a rollout stands.", labels=[*of, "status"])
+        step = GaugeMetricFamily("rondo_rollout_step", "The present step, from 1.", labels=of)
+        steps = GaugeMetricFamily("rondo_rollout_steps", "How many steps there are.", labels=of)
+        passed = GaugeMetricFamily("rondo_rollout_step_seconds", "How long the step has lasted.", labels=of)
+        share = GaugeMetricFamily("rondo_rollout_share", "Share of the traffic, 0 to 1.", labels=[*of, "side"])
+        goals = GaugeMetricFamily("rondo_rollout_goals", "Goals by their verdict.", labels=[*of, "verdict"])
+        watched = GaugeMetricFamily("rondo_rollout_watched", "0 while something keeps it from going on.", labels=of)
+        for it in self._rollouts.under_way:
+            values = [it.app, str(it.release)]
+            status.add_metric([*values, it.status], 1.0)
+            step.add_metric(values, it.step + 1 if it.began_at is not None else 0)
+            steps.add_metric(values, len(it.steps))
+            passed.add_metric(values, it.elapsed_s)
+            share.add_metric([*values, "candidate"], it.share / 100)
+            share.add_metric([*values, "baseline"], it.baseline_share / 100)
+            told = [goal.verdict for goal in it.reading.goals] if it.reading is not None else []
+            for verdict in get_args(Opinion):
+                goals.add_metric([*values, verdict], told.count(verdict))
+            watched.add_metric(values, float(it.fault is None))
+        yield from (status, step, steps, passed, share, goals, watched)
+        ended = CounterMetricFamily("rondo_rollouts_ended", "Rollouts that are over.", labels=["app", "status"])
+        for app, ways in self._rollouts.ended.items():
+            for way, count in ways.items():
+                ended.add_metric([app, way], count)
+        yield ended
 
 
 class _Limits(Collector):

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import structs
@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from rondo.catalog import revision
 from rondo.catalog.engine import Catalog
-from rondo.errors import RondoError
+from rondo.errors import NotFound, RondoError
 from rondo.gateway.plan import Plan, ServedApp, ServedModel, ServedRelease
 from rondo.governance import keys, projects
 from rondo.knowledge.search import Index, open_index
@@ -37,6 +37,14 @@ OWN_PRICE = "rondo.toml"
 """The price version of calls whose price the project has set itself."""
 
 _log = logging.getLogger("rondo.releases")
+
+
+class _Made(NamedTuple):
+    """What a plan under construction has gathered; `Plan` says what `faults` and `unserved` are."""
+
+    releases: dict[tuple[str, str, int], ServedRelease]
+    faults: dict[tuple[str, str], str]
+    unserved: dict[tuple[str, str, str], str]
 
 
 class Publisher:
@@ -68,14 +76,16 @@ class Publisher:
             own_prices = _own_prices(rows)
             if own_prices != self._own_prices:
                 self._own_prices, self._releases = own_prices, {}
-            apps, faults = self._apps(connection, owners)
+            made = _Made({}, {}, {})
+            apps = self._apps(connection, owners, made)
             return Plan(
                 revision=revision.current(connection),
                 grants=keys.grants(connection),
                 apps=apps,
                 models=self._models(rows),
                 direct=self._direct,
-                faults=faults,
+                faults=made.faults,
+                unserved=made.unserved,
                 limits=limit_table(connection),
             )
 
@@ -101,40 +111,34 @@ class Publisher:
                 _log.error("the model %s cannot be served: %s", row.name, error)
         return models
 
-    def _apps(
-        self, connection: Connection, names: list[str]
-    ) -> tuple[dict[tuple[str, str], ServedApp], dict[tuple[str, str], str]]:
+    def _apps(self, connection: Connection, names: list[str], made: _Made) -> dict[tuple[str, str], ServedApp]:
         apps: dict[tuple[str, str], ServedApp] = {}
-        faults: dict[tuple[str, str], str] = {}
-        live: dict[tuple[str, str, int], ServedRelease] = {}
         for row in (row for project in names for row in store.list_apps(connection, project)):
             try:
-                app = self._app(connection, row, live)
+                app = self._app(connection, row, made)
             except RondoError as error:
                 _log.error("the app %s cannot be served: %s", row.name, error)
-                faults[row.project, row.name] = str(error)
+                made.faults[row.project, row.name] = str(error)
             else:
                 if app is not None:
                     apps[row.project, row.name] = app
-        self._releases = live
-        return apps, faults
+        self._releases = made.releases
+        return apps
 
-    def _app(
-        self, connection: Connection, row: AppRow, live: dict[tuple[str, str, int], ServedRelease]
-    ) -> ServedApp | None:
-        """The app with the releases that have traffic, which go into `live`; None where it has none yet."""
+    def _app(self, connection: Connection, row: AppRow, made: _Made) -> ServedApp | None:
+        """The app with the releases that have traffic, which go into `made`; None where it has none yet."""
         change = store.current_traffic(connection, row.project, row.name)
         if change is None or change.traffic.stable is None:
             return None
         traffic = change.traffic
         assert traffic.stable is not None
-        stable = self._known(connection, row, traffic.stable, live)
+        stable = self._known(connection, row, traffic.stable, made)
         return ServedApp(
             name=row.name,
             stable=stable,
-            arms=self._arms(connection, row, traffic, stable, live),
+            arms=self._arms(connection, row, traffic, stable, made),
             salt=traffic.salt,
-            shadows=tuple(self._shadows(connection, row, traffic, stable, live)),
+            shadows=tuple(self._shadows(connection, row, traffic, stable, made)),
             sticky_session=traffic.trial is not None and traffic.trial.sticky == "session",
         )
 
@@ -144,30 +148,29 @@ class Publisher:
         row: AppRow,
         traffic: Traffic,
         stable: ServedRelease,
-        live: dict[tuple[str, str, int], ServedRelease],
+        made: _Made,
     ) -> tuple[tuple[ServedRelease, int], ...]:
         """Who gets the places. A rollout gives them to nobody while its candidate cannot be served: it grows by itself,
         and must not take the app away; without calls of the candidate it waits. Raises RondoError for a split by hand.
         """
         try:
-            served = {arm.release: self._known(connection, row, arm.release, live) for arm in traffic.arms}
+            served = {arm.release: self._known(connection, row, arm.release, made) for arm in traffic.arms}
         except RondoError as error:
             if traffic.trial is None:
                 raise
             _log.error("the candidate of the app %s cannot be served: %s", row.name, error)
+            made.unserved[row.project, row.name, str(traffic.trial.candidate)] = str(error)
             return ()
         served[stable.number] = stable
         return tuple((_side(served[place.release], traffic, place.variant), place.places) for place in layout(traffic))
 
-    def _known(
-        self, connection: Connection, row: AppRow, number: int, live: dict[tuple[str, str, int], ServedRelease]
-    ) -> ServedRelease:
+    def _known(self, connection: Connection, row: AppRow, number: int, made: _Made) -> ServedRelease:
         """The release, ready to serve: the last plan's, if it was in there."""
         key = (row.project, row.name, number)
         served = self._releases.get(key)
         if served is None:
             served = self._release(connection, store.get_release(connection, row.project, row.name, number))
-        self._releases[key] = live[key] = served
+        self._releases[key] = made.releases[key] = served
         return served
 
     def _shadows(
@@ -176,7 +179,7 @@ class Publisher:
         row: AppRow,
         traffic: Traffic,
         stable: ServedRelease,
-        live: dict[tuple[str, str, int], ServedRelease],
+        made: _Made,
     ) -> Iterator[tuple[ServedRelease, int]]:
         """Releases, and the stable release with another model in the place of its route.
 
@@ -186,15 +189,17 @@ class Publisher:
             try:
                 if shadow.release is not None:
                     tried = traffic.trial is not None and traffic.trial.candidate == shadow.release
-                    known = self._known(connection, row, shadow.release, live)
+                    known = self._known(connection, row, shadow.release, made)
                     yield _side(known, traffic, "candidate" if tried else None), shadow.share_bp
                     continue
                 model = store.get_model(connection, row.project, shadow.name)
-                if model is not None:  # it may have left the project since
-                    spec = manifest.spec(model.name, model_settings(model.definition, model.name))
-                    yield structs.replace(stable, route=(self._served(row.project, spec),)), shadow.share_bp
+                if model is None:
+                    raise NotFound(f"The model {shadow.name!r} has left the project.")
+                spec = manifest.spec(model.name, model_settings(model.definition, model.name))
+                yield structs.replace(stable, route=(self._served(row.project, spec),)), shadow.share_bp
             except RondoError as error:
                 _log.error("the shadow %s of the app %s cannot be served: %s", shadow.name, row.name, error)
+                made.unserved[row.project, row.name, shadow.name] = str(error)
 
     def _release(self, connection: Connection, release: Release) -> ServedRelease:
         parts = release.manifest

@@ -68,7 +68,8 @@ class _Watched(Struct):
 
 
 class Rollouts:
-    """The rollouts of a server. `revision` tells of every change of the catalog, without asking it."""
+    """The rollouts of a server. `revision` tells of every change of the catalog, without asking it; `unserved` why a
+    release of an app in a project gets no calls, whatever the traffic says."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class Rollouts:
         *,
         publish: Callable[[], Awaitable[None]],
         revision: Callable[[], int],
+        unserved: Callable[[str, str, int], str | None] = lambda *_: None,
         read: Read | None = None,
     ) -> None:
         self._catalog = catalog
@@ -85,6 +87,7 @@ class Rollouts:
         self._drain = drain
         self._publish = publish
         self._revision = revision
+        self._unserved = unserved
         self._read = read
         self._seen: int | None = None
         self._watched: dict[str, _Watched] = {}
@@ -111,10 +114,10 @@ class Rollouts:
 
     def latest(self, rollout: Rollout) -> tuple[Progress, Reading | None, str | None]:
         """How far it is, what was last read of it, and what keeps it from being read, as this process knows it."""
-        watched = self._watched.get(rollout.id)
+        watched, unserved = self._watched.get(rollout.id), self._without_candidate(rollout)
         if watched is None or watched.rollout.sequence != rollout.sequence:
-            return rollout.progress, rollout.reading, None
-        return watched.progress, watched.reading or rollout.reading, watched.fault
+            return rollout.progress, rollout.reading, unserved
+        return watched.progress, watched.reading or rollout.reading, watched.fault or unserved
 
     def faults(self, project: str) -> dict[str, str]:
         """Rollouts that cannot be looked at, by `app#release`, and why."""
@@ -168,11 +171,12 @@ class Rollouts:
         basis = self._basis(watched)
         if late is None:
             watched.fault = None
-        else:
+        stands = late is not None or self._without_candidate(watched.rollout) is not None
+        if stands:
             basis = structs.replace(basis, passed_s=0.0)
         decision = state.decide(watched.rollout.terms, basis)
-        if late is not None and decision.kind in ("step", "promoted", "reported", "drawn"):
-            return False  # harm that is seen is acted on, also late; all else waits
+        if stands and decision.kind in ("step", "promoted", "reported", "drawn"):
+            return False  # harm that is seen is acted on all the same; all else waits
         if decision.kind is not None:
             return self._write(watched, decision, basis)
         watched.progress = decision.progress
@@ -235,6 +239,13 @@ class Rollouts:
             if not watched.progress.has_ended:
                 with suppress(RondoError):  # a step may last a few seconds longer for it
                     self._save(watched)
+
+    def _without_candidate(self, rollout: Rollout) -> str | None:
+        """Why its candidate gets no calls, which must not pass for calls that show no harm."""
+        if rollout.began_at is None or rollout.ended_at is not None:
+            return None
+        reason = self._unserved(rollout.project, rollout.app, rollout.release)
+        return f"#{rollout.release} cannot be served: {reason}" if reason is not None else None
 
     def _waits(self, watched: _Watched, fault: str) -> None:
         """Time in which nothing could be read does not count."""

@@ -79,14 +79,18 @@ def read(
     held = not broken and not any(goal.guarded and goal.verdict == "worse" for goal in goals)
     return Reading(
         at=now,
-        candidate=Side(calls=whole.candidate.calls, units=whole.candidate.units),
-        baseline=Side(calls=whole.baseline.calls, units=whole.baseline.units),
+        candidate=_side(whole.candidate),
+        baseline=_side(whole.baseline),
         shadow_calls=shadowed[0].candidate.calls,
         goals=goals,
         breaches=broken,
         mismatch=None if expected is None else mismatch(whole.candidate.units, whole.baseline.units, expected),
         bandit_share=bandit_share if held else None,
     )
+
+
+def _side(found: Counted) -> Side:
+    return Side(calls=found.calls, units=found.units, fresh=found.fresh, immature=found.immature)
 
 
 class Reader:
@@ -140,7 +144,10 @@ def _recent_breaches(asked: _Asked) -> list[Breach]:
 def _spans(asked: _Asked) -> tuple[list[Span], list[Span]]:
     """Of the live calls, and of the copies for a shadow."""
     spans = "\n".join(str(seconds * _SECOND) for seconds in SPANS_S)
-    rows = asked.query_units("rollout_sides", spans=spans)
+    counts_s = asked.terms.window_s + asked.terms.settle_s
+    after = {"counts_after": counts_s, "matures_after": counts_s + asked.terms.maturity_s}
+    times = {name: round(seconds * _SECOND) for name, seconds in after.items()}
+    rows = asked.query_units("rollout_sides", spans=spans, **times)
     found = {
         (row["arm"], row["span"] // _SECOND, row["variant"]): Counted(
             **{name: row[name] for name in Counted.__struct_fields__}

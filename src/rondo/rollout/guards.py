@@ -27,9 +27,12 @@ _NAMES = 3
 
 
 class Counted(Struct, frozen=True, kw_only=True):
-    """The calls of one side in a span. `cost_variance` is that of one call with a known price."""
+    """The calls of one side in a span. `cost_variance` is that of one call with a known price. Callers are of the whole
+    rollout: `fresh` and `immature` as of `Side`."""
 
     units: int = 0
+    fresh: int = 0
+    immature: int = 0
     calls: int = 0
     failed: int = 0
     timeouts: int = 0

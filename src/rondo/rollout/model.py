@@ -50,10 +50,16 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class Side(Struct, frozen=True, kw_only=True):
-    """How much there is of one side: calls, and the callers (users, sessions) that they came from."""
+    """How much there is of one side: calls, and the callers (users, sessions) that they came from.
+
+    Of the callers, `fresh` came too short a time ago to count for any goal, and `immature` (the fresh ones too) for
+    goals that scores feed.
+    """
 
     calls: int = 0
     units: int = 0
+    fresh: int = 0
+    immature: int = 0
 
 
 class GoalVerdict(Struct, frozen=True, kw_only=True):

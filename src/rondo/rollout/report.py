@@ -27,8 +27,9 @@ class StepView(Struct, frozen=True, kw_only=True):
 
 
 class RolloutView(Struct, frozen=True, kw_only=True):
-    """A rollout for the doors. Shares are in percent; `waits_for` is what the present step still lacks, `fault` what
-    keeps it from being watched."""
+    """A rollout for the doors. Shares are in percent; `waits_for` is what the present step still lacks,
+    `left_out` which callers the verdicts do not rest on, `fault` what
+    keeps it from going on."""
 
     id: str
     app: str
@@ -45,6 +46,7 @@ class RolloutView(Struct, frozen=True, kw_only=True):
     why: str
     fault: str | None
     reading: Reading | None
+    left_out: list[str]
     reason: str
     exception: str | None
     created_at: int
@@ -79,6 +81,7 @@ def view(rollout: Rollout, events: list[Event], latest: Latest | None = None) ->
         why=progress.why,
         fault=fault,
         reading=reading,
+        left_out=list(left_out(reading)) if reading is not None else [],
         reason=rollout.reason,
         exception=None if rollout.exception is None else f"{rollout.exception.by}: {rollout.exception.reason}",
         created_at=rollout.created_at,
@@ -109,12 +112,16 @@ class Going(Struct, frozen=True, kw_only=True):
     fault: str | None
 
 
+def under_way(connection: Connection, project: str, latest: Callable[[Rollout], Latest]) -> list[RolloutView]:
+    """Every rollout of the project that goes on, without its events."""
+    return [view(each, [], latest(each)) for each in store.all_active(connection, [project])]
+
+
 def going(connection: Connection, project: str, latest: Callable[[Rollout], Latest]) -> list[Going]:
     """Every rollout of the project that goes on."""
-    views = [view(each, [], latest(each)) for each in store.all_active(connection, [project])]
     return [
         Going(app=it.app, id=it.id, summary=summary(it), waits_for=it.waits_for, why=it.why, fault=it.fault)
-        for it in views
+        for it in under_way(connection, project, latest)
     ]
 
 
@@ -137,7 +144,7 @@ def _steps(rollout: Rollout, progress: Progress) -> list[StepView]:
     def stands(number: int) -> Literal["done", "now", "next"]:
         if number < progress.step or whole:
             return "done"
-        began = progress.status != "scheduled"
+        began = rollout.began_at is not None
         return "now" if number == progress.step and began else "next"
 
     return [
@@ -161,6 +168,7 @@ def _lines(it: RolloutView) -> Iterator[str]:
             f"- candidate: {reading.candidate.calls:,} calls of {reading.candidate.units:,} callers;"
             f" baseline: {reading.baseline.calls:,} calls of {reading.baseline.units:,} callers"
         )
+        yield from (f"- {words}" for words in left_out(reading))
         yield from _goals(reading)
     yield ""
     yield "## What happened"
@@ -170,6 +178,20 @@ def _lines(it: RolloutView) -> Iterator[str]:
         yield f"- {_when(event.at)} {what} ({_escaped(event.actor)}): {_escaped(event.sentence)}"
         if event.traces:
             yield f"  - calls: {', '.join(f'`{trace}`' for trace in event.traces)}"
+
+
+def left_out(reading: Reading) -> Iterator[str]:
+    """Which callers the verdicts do not rest on yet, a sentence each."""
+    ours, theirs = reading.candidate, reading.baseline
+    if not reading.goals:
+        return
+    if ours.fresh or theirs.fresh:
+        yield f"too fresh to count: {ours.fresh:,} callers of the candidate and {theirs.fresh:,} of the baseline"
+    if (ours.immature, theirs.immature) != (ours.fresh, theirs.fresh):
+        yield (
+            f"not mature yet, so left out of goals that scores feed: {ours.immature:,} callers of the candidate and"
+            f" {theirs.immature:,} of the baseline"
+        )
 
 
 def _goals(reading: Reading) -> Iterator[str]:

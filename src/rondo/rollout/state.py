@@ -204,7 +204,7 @@ def _next(terms: Terms, progress: Progress, reading: Reading) -> Decision:
 
 def _enter(terms: Terms, progress: Progress, number: int, *, calls: int, kind: EventKind, before: str) -> Decision:
     step = terms.steps[number]
-    told = f"Step {number + 1} of {len(terms.steps)}: {in_words(step)}." + (f" {before}." if before else "")
+    told = f"Step {number + 1} of {len(terms.steps)}: {in_words(step)}{f', now that {before}' if before else ''}."
     after = structs.replace(
         progress,
         step=number,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
 from rondo.catalog.schema_rollout import rollout_events, rollouts
 from rondo.errors import NotFound
 from rondo.rollout.model import Reading
-from rondo.rollout.progress import Event, Progress, Rollout
+from rondo.rollout.progress import ENDED, Event, Progress, Rollout
 
 
 def insert_rollout(connection: Connection, rollout: Rollout) -> None:
@@ -61,6 +61,23 @@ def all_active(connection: Connection, projects: list[str]) -> list[Rollout]:
         .order_by(rollouts.c.project, rollouts.c.app)
     )
     return [_rollout(row) for row in rows]
+
+
+def ended_counts(connection: Connection, project: str) -> dict[str, dict[str, int]]:
+    """How many rollouts of each app ended in which way: all the ways, for every app that has had a rollout."""
+    ends = and_(rollout_events.c.rollout == rollouts.c.id, rollout_events.c.kind.in_(ENDED))
+    rows = connection.execute(
+        select(rollouts.c.app, rollout_events.c.kind, func.count())
+        .select_from(rollouts.outerjoin(rollout_events, ends))
+        .where(rollouts.c.project == project)
+        .group_by(rollouts.c.app, rollout_events.c.kind)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for app, kind, count in rows:
+        ways = found.setdefault(app, dict.fromkeys(sorted(ENDED), 0))
+        if kind is not None:  # one that has not ended has no such event
+            ways[kind] = count
+    return found
 
 
 def latest(connection: Connection, project: str, app: str) -> Rollout | None:

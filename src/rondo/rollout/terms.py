@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rondo.durations import parse_duration
 from rondo.errors import InvalidRequest, SettingsError
 from rondo.releases import gate_terms
 from rondo.rollout.model import TOTALS, Guards, Terms
 from rondo.settings.project import rollout_settings
 from rondo.settings.rollout import RolloutSettings
-from rondo.settings.steps import parse_duration, parse_step
+from rondo.settings.steps import parse_step
 
 
 def terms_for(app_settings: Mapping[str, Any], asked: Mapping[str, Any]) -> Terms:

@@ -125,8 +125,7 @@ def _quantile(values: Floats, level: float) -> float:
 
 def _missing(candidate: Observed, baseline: Observed) -> str:
     sides = [name for name, side in (("candidate", candidate), ("baseline", baseline)) if not len(side)]
-    told = f"There is no caller of the {' and the '.join(sides)} yet that it is known of"
-    return f"{told}; each counts once its `rollout.window` and `settle` are over."
+    return f"No caller of the {' and none of the '.join(sides)} tells of it yet."
 
 
 def _unknown(goal: Goal, note: str, candidate: int = 0, baseline: int = 0) -> GoalVerdict:

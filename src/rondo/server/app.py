@@ -16,6 +16,7 @@ from rondo.api.app import api_app
 from rondo.catalog.engine import Catalog, open_catalog, sqlite_url
 from rondo.console.app import console_app
 from rondo.control import ControlPlane
+from rondo.errors import RondoError
 from rondo.gateway.endpoint import Gateway, Receive, Scope
 from rondo.gateway.reply import Send
 from rondo.governance import projects
@@ -36,6 +37,7 @@ from rondo.server.ledger import open_ledger
 from rondo.server.lookup import StoreLookup
 from rondo.server.plan_watch import PlanWatch
 from rondo.server.records import OpenRecords, Records, RecordsHere
+from rondo.server.settled import settle
 from rondo.server.watching import Means, make_watching, parts
 from rondo.server.wiring import (
     catalog_url,
@@ -73,47 +75,53 @@ class Server:
         store is.
 
         Raises Conflict where another server has the folder, or where several processes could not hold to the limits
-        there are; SettingsError for a wrong project.
+        there are; SettingsError for a wrong project, unless an earlier start has kept a right one (`settled.py`).
         """
-        telemetry = telemetry_of(project)
-        self.data, self._project, self._workers = data, project, workers
+        settled = settle(data, project)
+        self.data, self._workers = data, workers
         self._redis_url = environment("RONDO_REDIS_URL")
         data.lock()
         records: Records | None = None
         try:
+            self.settings = settled.folder(data)
+            """Where the `rondo.toml` is that the server goes by; None without a project."""
+            telemetry = telemetry_of(self.settings)
             url = catalog_url(data)
             data.require_catalog(url)
             self.records = records = open_records(data.journal, data.records)  # early: a process comes up meanwhile
             self.catalog = open_catalog(url)
             session_key = data.session_key()
-            gateway = self._open_gateway()
+            gateway = self._open_gateway(project if settled.fault is None else None)
         except BaseException:
             if records is not None:
                 records.close()
             data.unlock()
             raise
         self.jobs = Jobs(sqlite_url(data.jobs))
-        self.control = self._control_plane(gateway, telemetry)
+        fault = settled.fault or self._unreleased
+        if fault is not None:
+            _log.error("rondo.toml needs mending; what is released serves as before: %s", fault)
+        self.control = self._control_plane(gateway, telemetry, str(fault) if fault is not None else None)
         console = console_app(self.control, session_key=session_key)
         self.front = Front(gateway, api_app(self.control), console)
         """The ASGI application."""
         self._ended = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def _open_gateway(self) -> Gateway:
-        """The gateway with its plan, its journal and the ledger; an app that has no release yet gets its first one."""
-        data, project, records = self.data, self._project, self.records
-        journal_settings, gateway_settings = limits(project)
+    def _open_gateway(self, tree: Path | None) -> Gateway:
+        """The gateway with its plan, its journal and the ledger; an app that has no release yet gets its first one from
+        the `tree`."""
+        data, settings, records = self.data, self.settings, self.records
+        journal_settings, gateway_settings = limits(settings)
         require_shared_ledger(self.catalog, workers=self._workers, redis_url=self._redis_url)
         self.admin_key = ensure_admin(self.catalog, environment("RONDO_ADMIN_KEY"), keep=data.keep_admin_key)
         self.upstream = open_upstream(gateway_settings)
         self._providers = Providers(self.upstream)
-        if project is not None:
-            first_release(self.catalog, data, project, self._providers)
+        self._unreleased = self._released(tree) if tree is not None else None
         publisher = self._publisher()
         self.journal = open_journal(data, "control", journal_settings)
         plan = publisher.plan()
-        self.ledger = open_ledger(data, project, records.store, plan.limits, self._projects, workers=self._workers)
+        self.ledger = open_ledger(data, settings, records.store, plan.limits, self._projects, workers=self._workers)
         self.lookup = StoreLookup(records.store, records.drain)
         gateway = make_gateway(plan, self.journal, gateway_settings, self.lookup, self.ledger)
         self.watch = PlanWatch(publisher, gateway)
@@ -123,9 +131,23 @@ class Server:
         data = self.data
         return Publisher(self.catalog, data.knowledge, self._providers, secret=pseudonym_secret(data))
 
-    def _control_plane(self, gateway: Gateway, telemetry: TelemetrySettings | None) -> ControlPlane:
-        data, project, records = self.data, self._project, self.records
-        batches = read(project).batches if project is not None else BatchesSettings()
+    def _released(self, tree: Path) -> RondoError | None:
+        """What keeps the tree's app from its first release, where others serve already. Raises it where none does."""
+        try:
+            first_release(self.catalog, self.data, tree, self._providers)
+        except RondoError as error:
+            with self.catalog.read() as connection:
+                apps = [app.name for app in store.list_apps(connection, DEFAULT_PROJECT)]
+                if not any(store.current_traffic(connection, DEFAULT_PROJECT, app) for app in apps):
+                    raise
+            return error
+        return None
+
+    def _control_plane(
+        self, gateway: Gateway, telemetry: TelemetrySettings | None, settings_fault: str | None
+    ) -> ControlPlane:
+        data, settings, records = self.data, self.settings, self.records
+        batches = read(settings).batches if settings is not None else BatchesSettings()
         subjects = ReleaseSubjects(self.catalog, self._publisher(), lambda: gateway.plan)
         means = Means(
             catalog=self.catalog,
@@ -136,6 +158,7 @@ class Server:
             subjects=subjects,
             publish=self.watch.refresh,
             folder=data.path,
+            source=data.source(),
             telemetry=telemetry,
         )
         return ControlPlane(
@@ -145,13 +168,14 @@ class Server:
             gateway=gateway,
             batches=make_batches(data, self.catalog, self.jobs, gateway, batches),
             runs=make_runs(self.catalog, self.jobs, gateway, subjects, records=records.store, drain=records.drain),
-            calibrations=make_calibrations(self.catalog, records.store, gateway, subjects),
+            calibrations=make_calibrations(self.catalog, records.store, records.drain, gateway, subjects),
             reviews=Reviews(self.catalog, records.store, gateway.judge, wake=records.drain.wake),
             watching=make_watching(means),
-            otlp=make_intake(self.journal, project),
+            otlp=make_intake(self.journal, settings),
             knowledge_root=data.knowledge,
             publish=self.watch.refresh,
             check_model=self._providers.make,
+            settings_fault=settings_fault,
             ledger=self.ledger,
             require_ledger=partial(refuse_without_redis, workers=self._workers, redis_url=self._redis_url),
         )

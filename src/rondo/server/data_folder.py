@@ -10,6 +10,7 @@ DIR/records.duckdb  what happened
 DIR/journal/        what happened and is not yet in the record store
 DIR/knowledge/      index versions, each a directory named by its hash
 DIR/files/          what batches read, and their results
+DIR/settings/       rondo.toml as it was when the server last started with a right one
 DIR/jobs.db         which batches are under way
 """
 
@@ -20,11 +21,13 @@ import json
 import os
 import re
 import secrets
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from rondo.catalog.engine import sqlite_url
 from rondo.errors import Conflict, CorruptData, Unavailable
+from rondo.settings.project import FILE
 
 
 class DataFolder:
@@ -37,6 +40,7 @@ class DataFolder:
         self.catalog = self.path / "catalog.db"
         self.records = self.path / "records.duckdb"
         self.files = self.path / "files"
+        self.settings = self.path / "settings"
         self.jobs = self.path / "jobs.db"
         self.control_socket = self.path / "control.sock"
         self._admin_key = self.path / "admin.key"
@@ -100,6 +104,14 @@ class DataFolder:
     def keep_admin_key(self, secret: str) -> None:
         self._write_private(self._admin_key, secret + "\n")
 
+    def keep_settings(self, text: str) -> None:
+        """Keep the text of a right `rondo.toml`."""
+        self.settings.mkdir(mode=0o700, exist_ok=True)
+        self._write_private(self.settings / FILE, text)
+
+    def has_settings(self) -> bool:
+        return (self.settings / FILE).exists()
+
     def session_key(self) -> bytes:
         """32 random bytes, the same ones from the first start on. Raises CorruptData where the file holds others."""
         return self._kept_key("session.key", 32, "Delete it; everybody signs in to the console again.")
@@ -107,6 +119,10 @@ class DataFolder:
     def pseudonym_key(self) -> bytes:
         """32 random bytes, the same ones from their first use on. Raises CorruptData where the file holds others."""
         return self._kept_key("pseudonym.key", 32, "Restore it: tokens in earlier records cannot be read without it.")
+
+    def source(self) -> str:
+        """A name of the records in this folder: the same for all its processes, and for no other folder."""
+        return sha256(self.session_key()).hexdigest()[:16]
 
     def _kept_key(self, name: str, size: int, remedy: str) -> bytes:
         path = self.path / name

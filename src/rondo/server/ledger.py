@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from hashlib import sha256
 from pathlib import Path
 
 from rondo.errors import Unavailable
@@ -80,6 +79,4 @@ def _redis(
     if url is None:
         return None
     fail = "closed" if project is None else read(project).limits.fail
-    # The same for all processes of this data folder, and for no other folder.
-    source = sha256(data.session_key()).hexdigest()[:16]
-    return RedisLedger(url, source=source, fail=fail, load=load)
+    return RedisLedger(url, source=data.source(), fail=fail, load=load)

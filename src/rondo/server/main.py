@@ -32,8 +32,8 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
     """Serve until SIGTERM or SIGINT; the exit status. Raises RondoError where it cannot start."""
     log_to_stderr()
     folder = DataFolder(data)
-    traces = read(project).traces if project is not None else TracesSettings()
     server = Server(folder, project, workers=workers, open_records=RecordsProcess)
+    traces = read(server.settings).traces if server.settings is not None else TracesSettings()
     if server.admin_key is not None:
         print(f"admin key, also in {data / 'admin.key'}: {server.admin_key}", file=sys.stderr, flush=True)
     try:
@@ -54,7 +54,7 @@ def up(*, project: Path | None, data: Path, host: str, port: int, workers: int =
         try:
             async with open_ports(server.control, server.front, traces, host):
                 if workers > 1:
-                    crew = Workers(folder, project, host=host, port=listener.getsockname()[1], count=workers)
+                    crew = Workers(folder, server.settings, host=host, port=listener.getsockname()[1], count=workers)
                     await crew.serve(
                         LocalFront(server.front, server.lookup), on_ready=ready, on_stop=server.control.stopping.set
                     )

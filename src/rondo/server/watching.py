@@ -26,6 +26,7 @@ from rondo.monitoring.drift import standing
 from rondo.monitoring.drift.asking import Means as Models
 from rondo.monitoring.drift.watching import Drift
 from rondo.monitoring.judging.judging import Judging
+from rondo.monitoring.judging.model import KEY as LIVE
 from rondo.monitoring.resources import Resources
 from rondo.providers.upstream import Upstream
 from rondo.releases.subjects import ReleaseSubjects
@@ -33,6 +34,7 @@ from rondo.rollout.controller import Rollouts
 from rondo.settings.environment import environment, proxies
 from rondo.settings.telemetry import TelemetrySettings
 from rondo.store.base import RecordStore
+from rondo.traces import cursors
 from rondo.traces.drain import DrainView
 from rondo.traces.telling.post import Post
 from rondo.traces.telling.telling import Telling
@@ -44,7 +46,8 @@ class Part(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """What the parts are made of. `publish` brings the gateway's plan up to date; the data is in `folder`."""
+    """What the parts are made of. `publish` brings the gateway's plan up to date; the data is in `folder`,
+    `source` names its records."""
 
     catalog: Catalog
     records: RecordStore
@@ -54,12 +57,17 @@ class Means:
     subjects: ReleaseSubjects
     publish: Callable[[], Awaitable[None]]
     folder: Path
+    source: str
     telemetry: TelemetrySettings | None = None
 
 
 def make_watching(means: Means) -> Watching:
     """Every part, not yet running."""
     models = Models(means.gateway.evaluate, means.subjects)
+
+    def unserved(project: str, app: str, release: int) -> str | None:
+        return means.gateway.plan.why_unserved(project, app, release)
+
     return Watching(
         alarms=_alarms(means),
         drift=Drift(means.catalog, means.records, models),
@@ -71,6 +79,7 @@ def make_watching(means: Means) -> Watching:
             judge=means.gateway.judge,
             subjects=means.subjects,
             revision=lambda: means.gateway.plan.revision,
+            cursor=cursors.named(means.catalog, LIVE, means.source),
         ),
         patterns=Patterns(means.catalog, means.records, models),
         resources=Resources(means.catalog, means.upstream, means.folder),
@@ -80,6 +89,7 @@ def make_watching(means: Means) -> Watching:
             means.drain,
             publish=means.publish,
             revision=lambda: means.gateway.plan.revision,
+            unserved=unserved,
         ),
         telling=_telling(means),
     )
@@ -88,14 +98,15 @@ def make_watching(means: Means) -> Watching:
 def _telling(means: Means) -> Telling:
     settings = means.telemetry
     post = None if settings is None else Post(means.upstream, settings, environment)
-    return Telling(means.catalog, means.records, settings, post)
+    return Telling(means.catalog, means.records, settings, post, source=means.source)
 
 
 def _alarms(means: Means) -> Alarms:
     poster = Poster(
         Allowed(environment("RONDO_WEBHOOK_HOSTS")), proxies=proxies(), ca_file=environment("RONDO_CA_FILE")
     )
-    courier = Courier(means.catalog, poster, Mailer(), secret=environment)
+    mailer = Mailer(ca_file=environment("RONDO_CA_FILE"))
+    courier = Courier(means.catalog, poster, mailer, secret=environment)
 
     async def spent(project: str) -> Status:
         return await status(means.gateway.ledger, means.gateway.plan.limits, project, Unlogged())

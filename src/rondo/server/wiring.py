@@ -112,10 +112,18 @@ def telemetry_of(project: Path | None) -> TelemetrySettings | None:
 
 
 def make_calibrations(
-    catalog: Catalog, records: RecordStore, gateway: Gateway, subjects: ReleaseSubjects
+    catalog: Catalog, records: RecordStore, drain: DrainView, gateway: Gateway, subjects: ReleaseSubjects
 ) -> Calibrations:
     """The calibrations of judges, asked through this process's gateway."""
-    return Calibrations(catalog, records, gateway.evaluate, subjects, LiveGrants(lambda: gateway.plan))
+    grants = LiveGrants(lambda: gateway.plan)
+    return Calibrations(
+        catalog,
+        records,
+        Recorded(records, drain),
+        evaluate=gateway.evaluate,
+        subjects=subjects,
+        grant_of=grants,
+    )
 
 
 def make_runs(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from rondo.clock import parse_duration
+from rondo.durations import parse_duration
 from rondo.settings.environment import ENVIRONMENT
 from rondo.settings.table import ADDRESS, DURATION, VARIABLE, Name, Table
 

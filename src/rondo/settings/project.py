@@ -62,14 +62,19 @@ def rollout_settings(values: Mapping[str, Any]) -> RolloutSettings:
 
 def read(folder: Path) -> ProjectSettings:
     """Settings of the project in `folder`. Raises SettingsError."""
+    file, text = read_text(folder)
+    return parse(text, file=file)
+
+
+def read_text(folder: Path) -> tuple[str, str]:
+    """The name and the text of the file in `folder`, right or wrong. Raises SettingsError."""
     path = folder / FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        return str(path), path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SettingsError("no such file.", file=str(path), remedy="`rondo init NAME` makes a project.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot be read: {error}.", file=str(path)) from None
-    return parse(text, file=str(path))
 
 
 def model_settings(values: Mapping[str, Any], name: str) -> ModelSettings:

@@ -20,13 +20,13 @@ from typing import Literal
 from msgspec import Struct
 
 from rondo import clock
+from rondo.durations import parse_duration
 
 StepKind = Literal["shadow", "split", "approve", "at", "promote"]
 
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%")
-_DURATION = re.compile(r"(\d{1,6})\s*(s|m|h|d)(?![a-z])")
+_DURATION = re.compile(r"\d{1,6}\s*[smhd](?![a-z])")
 _CALLS = re.compile(r"(\d{1,9})\s*(?:calls?|samples?)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SHADOW_BP = 1_000
 _EXAMPLES = "Steps are like: shadow 10m, 5% 30m, 25% 1h 400 calls, 25% until evidence, approve, 100%."
 
@@ -64,7 +64,7 @@ def parse_step(text: str) -> Step:
     share_bp = _SHADOW_BP if share is None else round(float(share[1]) * 100)
     if not 0 < share_bp <= 10_000:
         raise ValueError(f"{text!r:.80}: a share is above 0 % and at most 100 %.")
-    hold_s = 0.0 if hold is None else float(int(hold[1]) * _SECONDS[hold[2]])
+    hold_s = 0.0 if hold is None else parse_duration(hold[0])
     step = Step(
         kind="promote" if kind == "split" and share_bp == 10_000 else kind,
         share_bp=share_bp,
@@ -90,14 +90,6 @@ def parse_moment(text: str) -> int:
     if moment < 0:
         raise ValueError(f"{text!r:.80} lies before 1970.")
     return moment
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of `30m`, `2d`. Raises ValueError."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
-        raise ValueError(f"{text!r:.80} is no time span; 30m is one.")
-    return float(int(found[1]) * _SECONDS[found[2]])
 
 
 def in_words(step: Step) -> str:

@@ -13,9 +13,11 @@ from rondo.console import formats
 from rondo.console.cards import Card, columns, lines, zeros
 from rondo.console.visit import Page, Visit
 from rondo.errors import InvalidRequest
+from rondo.evals.written import amount
 from rondo.governance.model import Role
+from rondo.monitoring.dashboards.evaluations import Evaluation, EvaluationSeries
 from rondo.monitoring.dashboards.quality import Estimated, GoalSeries, Quality, ScoreSeries, quality
-from rondo.monitoring.dashboards.reached import app_goals
+from rondo.monitoring.dashboards.reached import declared
 from rondo.monitoring.dashboards.traffic import TrafficBoard, traffic
 from rondo.monitoring.dashboards.window import NAMES, Chosen, Window, parse_chosen, parse_window
 from rondo.monitoring.resources import Sample, Usage
@@ -33,9 +35,9 @@ async def show_traffic(visit: Visit) -> Response:
 
 async def show_quality(visit: Visit) -> Response:
     window, chosen, error = read_choice(visit)
-    apps = await visit.control.read(lambda connection: app_goals(connection, visit.project))
+    known = await visit.control.read(lambda connection: declared(connection, visit.project, window, chosen))
     told, facets = await asyncio.gather(
-        asyncio.to_thread(quality, visit.control.records, visit.project, window, chosen, apps), choices(visit)
+        asyncio.to_thread(quality, visit.control.records, visit.project, window, chosen, known), choices(visit)
     )
     return _page(visit, "quality", window=window, facets=facets, cards=_quality_cards(told), error=error)
 
@@ -146,6 +148,7 @@ def _quality_cards(told: Quality) -> list[Card]:
     handed = told.handed_over_overall
     cards = [_goal_card(goal, told.buckets) for goal in told.goals]
     cards += [_score_card(score, told.buckets) for score in told.scores]
+    cards += [_evaluation_card(series) for series in told.evaluations]
     cards.append(
         _estimates(
             "Handed over to a person", told.handed_over, told.buckets, formats.percent,
@@ -167,9 +170,28 @@ def _goal_card(goal: GoalSeries, buckets: Sequence[int]) -> Card:
     sign = "≥" if goal.at_least is not None else "≤"
     return lines(
         f"{goal.app}: {goal.metric} {sign} {words(mark)}", buckets, {goal.metric: goal.values}, words,
+        bands=[(goal.lows, goal.highs)],
         figure=formats.metric(goal.value, goal.metric), mark=mark,
         note=f"Met in {met} of {measured} measured stretches." if measured else "Not measured in this time.",
         tone="wait" if goal.met is None else "good" if goal.met else "bad",
+    )  # fmt: skip
+
+
+def _evaluation_card(series: EvaluationSeries) -> Card:
+    """A place for each run that asked a release or a draft; what was only asked to compare with is not drawn."""
+
+    def words(value: float | None) -> str:
+        return amount(value, series.unit)
+
+    points = [point for point in series.points if not point.is_baseline] or series.points
+    last = points[-1]
+    many = "1 evaluation" if len(points) == 1 else f"{len(points)} evaluations"
+    return lines(
+        f"{series.app}: {series.metric} in {series.suite}", [point.at for point in points],
+        {series.metric: [point.value for point in points]}, words, figure=words(last.value) + _interval(last, words),
+        bands=[([point.low for point in points], [point.high for point in points])],
+        mark=series.at_least if series.at_least is not None else series.at_most,
+        note=f"{many}; the last is {last.run} of {last.label}, over {formats.count(last.n)} examples.",
     )  # fmt: skip
 
 
@@ -198,7 +220,7 @@ def _estimates(
     )  # fmt: skip
 
 
-def _interval(told: Estimated, words: Any) -> str:
+def _interval(told: Estimated | Evaluation, words: Any) -> str:
     return "" if told.low is None or told.high is None else f" ({words(told.low)} to {words(told.high)})"
 
 

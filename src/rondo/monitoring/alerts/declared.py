@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import structs
 from pydantic import ValidationError
 
-from rondo.clock import parse_duration
+from rondo.durations import parse_duration
 from rondo.monitoring.alerts.model import Rule
 from rondo.monitoring.goals import live_percent
 from rondo.reviews.model import rules_of

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from rondo import clock
 from rondo.catalog.engine import Catalog
-from rondo.clock import parse_duration
+from rondo.durations import parse_duration
 from rondo.errors import RondoError
 from rondo.governance import projects
 from rondo.limits.status import Status

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from rondo import clock
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
-from rondo.clock import parse_duration
+from rondo.durations import parse_duration
 from rondo.errors import Conflict, InvalidRequest
 from rondo.governance import audit
 from rondo.monitoring.alerts import changes, store

@@ -1,4 +1,4 @@
-"""The dashboard of quality: scores with their intervals, hand-overs, and goals met or missed, over time.
+"""The dashboard of quality: scores with their intervals, hand-overs, goals met or missed, and evaluations, over time.
 
 Shares have Wilson's interval, means of numbers a normal one; both at 95 %, and both as if each score were a user's own:
 where few users give most of the scores, the truth is wider.
@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from rondo.monitoring.dashboards.evaluations import EvaluationSeries
 from rondo.monitoring.dashboards.traffic import Values, lined_up
 from rondo.monitoring.dashboards.window import Chosen, Window
-from rondo.reviews.model import sample_bound
+from rondo.monitoring.goals import scored
+from rondo.reviews.model import METRIC, sample_bound
 from rondo.store.base import RecordStore
 
 _Z = 1.959964  # the 97.5 % quantile of the normal distribution
@@ -43,7 +45,8 @@ class ScoreSeries(Struct, frozen=True, kw_only=True):
 
 
 class GoalSeries(Struct, frozen=True, kw_only=True):
-    """A goal of an app over time. `met` is None in buckets in which it was not measured."""
+    """A goal of an app over time. `met` is None in buckets in which it was not measured; `lows` and `highs` are 95 %
+    intervals, of goals that scores feed."""
 
     app: str
     metric: str
@@ -52,11 +55,14 @@ class GoalSeries(Struct, frozen=True, kw_only=True):
     value: float | None
     met: bool | None
     values: Values
+    lows: Values
+    highs: Values
     kept: list[bool | None]
 
 
 class Quality(Struct, frozen=True, kw_only=True):
-    """`handed_over` is the share of answered calls that went on to a person; deflection is the rest."""
+    """`handed_over` is the share of answered calls that went on to a person; deflection is the rest. `evaluations` are
+    the runs that finished in the window, whatever model or arm was chosen."""
 
     window: Window
     chosen: Chosen
@@ -65,17 +71,27 @@ class Quality(Struct, frozen=True, kw_only=True):
     handed_over: list[Estimated]
     handed_over_overall: Estimated
     goals: list[GoalSeries]
+    evaluations: list[EvaluationSeries]
 
 
 class AppGoals(Struct, frozen=True):
-    """An app and the goals that its latest release declares; `live_percent` of its calls are scored live."""
+    """An app and the goals that its latest release declares; `live_percent` of its calls are scored live, and people
+    are given `human_percent` of them."""
 
     app: str
     goals: Sequence[Mapping[str, Any]]
     live_percent: float = 0.0
+    human_percent: float = 0.0
 
 
-def quality(store: RecordStore, project: str, window: Window, chosen: Chosen, apps: Sequence[AppGoals]) -> Quality:
+class Declared(Struct, frozen=True):
+    """What the catalog knows of a project's quality."""
+
+    apps: Sequence[AppGoals]
+    evaluations: list[EvaluationSeries]
+
+
+def quality(store: RecordStore, project: str, window: Window, chosen: Chosen, declared: Declared) -> Quality:
     """Reads the store; blocks. Goals are of live calls of an app, whatever model or arm was chosen."""
     buckets = window.buckets
     asked = {"project": project, "since": window.since, "until": window.until}
@@ -89,7 +105,8 @@ def quality(store: RecordStore, project: str, window: Window, chosen: Chosen, ap
         scores=_scores(store, asked, window, chosen),
         handed_over=[share(int(part or 0), int(n or 0)) for part, n in zip(handed, known, strict=True)],
         handed_over_overall=share(int(sum(filter(None, handed))), int(sum(filter(None, known)))),
-        goals=_goals(store, asked, window, chosen, apps),
+        goals=_goals(store, asked, window, chosen, declared.apps),
+        evaluations=declared.evaluations,
     )
 
 
@@ -154,8 +171,8 @@ def _goals(
         mine = rows.get(each.app, {})
         for goal in each.goals:
             metric = goal["metric"]
-            values: Values = [mine.get(bucket, {}).get(metric) for bucket in window.buckets]
-            value = mine.get(None, {}).get(metric)
+            points = [mine.get(bucket, {}).get(metric, NOTHING) for bucket in window.buckets]
+            value = mine.get(None, {}).get(metric, NOTHING).value
             found.append(
                 GoalSeries(
                     app=each.app,
@@ -164,30 +181,47 @@ def _goals(
                     at_most=goal.get("at_most"),
                     value=value,
                     met=is_met(goal, value),
-                    values=values,
-                    kept=[is_met(goal, each_value) for each_value in values],
+                    values=[point.value for point in points],
+                    lows=[point.low for point in points],
+                    highs=[point.high for point in points],
+                    kept=[is_met(goal, point.value) for point in points],
                 )
             )
     return found
 
 
-def measured(
-    store: RecordStore, asked: Mapping[str, Any], apps: Sequence[AppGoals]
-) -> dict[str, dict[int | None, dict[str, Any]]]:
-    """What goals are held against, by app, bucket (None: all of the time) and metric; `asked` as of `goal_series`.
+Measured = dict[str, dict[int | None, dict[str, Estimated]]]
+"""What was measured, by app, bucket (None: all of the time) and metric."""
 
-    Goals of no metric of calls are means of scores that live judging gave.
+
+def measured(store: RecordStore, asked: Mapping[str, Any], apps: Sequence[AppGoals]) -> Measured:
+    """What goals are held against; `asked` as of `goal_series`.
+
+    Goals named `human.<criterion>` are means of what people said, and others that no metric of calls has, of scores
+    that live judging gave; both with their intervals.
     """
-    found: dict[str, dict[int | None, dict[str, Any]]] = {}
+    found: Measured = {}
+    names = {each.app: {goal["metric"] for goal in each.goals} for each in apps}
     for row in store.query("goal_series", asked):
-        found.setdefault(row["app"], {})[row["bucket_at"]] = dict(row)
+        n = int(row["calls.count"] or 0)
+        found.setdefault(row["app"], {})[row["bucket_at"]] = {
+            name: Estimated(n=n, value=row[name], low=None, high=None)
+            for name in names.get(row["app"], ())
+            if name in row
+        }
     for each in apps:
-        mine = found.get(each.app, {})
-        if not each.live_percent or all(goal["metric"] in mine.get(None, {}) for goal in each.goals):
-            continue
-        sampled = {**asked, "app": each.app, "below": sample_bound(each.live_percent)}
-        for row in store.query("live_score_series", sampled):
-            mine.get(row["bucket_at"], {}).setdefault(row["name"], row["value"])
+        of_scores = names[each.app] - found.get(each.app, {}).get(None, {}).keys()
+        human = {name for name in of_scores if name.startswith(METRIC)}
+        asks = ("human_series", each.human_percent, human), ("live_score_series", each.live_percent, of_scores - human)
+        for query, percent, wanted in asks:
+            if each.app not in found or not percent or not wanted:
+                continue
+            for row in store.query(query, {**asked, "app": each.app, "below": sample_bound(percent)}):
+                if row["name"] in wanted:
+                    told = scored(row)
+                    found[each.app].setdefault(row["bucket_at"], {})[row["name"]] = Estimated(
+                        n=told.calls, value=told.value, low=told.low, high=told.high
+                    )
     return found
 
 

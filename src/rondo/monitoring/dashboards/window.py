@@ -61,18 +61,19 @@ NAMES = tuple(_NAMED)
 
 
 def parse_window(words: Mapping[str, str]) -> Window:
-    """`window` (1h, 24h, 7d, 30d), or `since` and `until` as the filters of calls have them. Raises InvalidRequest."""
+    """`window` (1h, 24h, 7d, 30d), or `since` and `until` as the filters of calls have them. With `until` alone, the
+    window ends there. Raises InvalidRequest."""
     now = clock.now_us()
-    if words.get("since"):
-        since = parse_time("since", words["since"])
-        until = parse_time("until", words["until"]) if words.get("until") else now
-        return _between(since, until)
     name = words.get("window") or "24h"
     if name not in _NAMED:
         raise InvalidRequest(
             f"There is no window {name!r:.40}.", remedy=f"Windows: {', '.join(NAMES)}.", param="window"
         )
     said, length, bucket = _NAMED[name]
+    if words.get("since") or words.get("until"):
+        until = parse_time("until", words["until"]) if words.get("until") else now
+        since = parse_time("since", words["since"]) if words.get("since") else max(0, until - length)
+        return _between(since, until)
     return Window(name=name, words=said, since=(now - length) // bucket * bucket + bucket, until=now, bucket_us=bucket)
 
 

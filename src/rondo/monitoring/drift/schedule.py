@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from rondo.clock import parse_duration
+from rondo.durations import parse_duration
 from rondo.settings.drift import DriftSettings
 
 GRACE_US = 60_000_000

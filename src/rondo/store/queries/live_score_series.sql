@@ -1,7 +1,6 @@
--- What scorers said of an app's live calls over time: the mean by bucket of [since, until) and score's name, and over all
--- of it (bucket_at NULL).
+-- What scorers said of an app's live calls over time: `live_scores` by bucket of [since, until), and over all of it
+-- (bucket_at NULL).
 -- Parameters: project, app, release (NULL: all), since, until, below, bucket_us. Buckets begin at multiples of it.
--- The same calls as those of `live_scores`: the sample, so that a rollout's calls do not weigh more than they are.
 WITH judged AS (
     SELECT trace_id, name, value
     FROM scores
@@ -9,14 +8,29 @@ WITH judged AS (
         AND created_at >= $since AND left(sha256(trace_id), 8) < $below
 ),
 sampled AS (
-    SELECT trace_id, min(started_at) // $bucket_us * $bucket_us AS bucket_at
+    SELECT trace_id, min(started_at) // $bucket_us * $bucket_us AS bucket_at,
+        any_value(coalesce(nullif("user", ''), nullif(session, ''), trace_id)) AS unit
     FROM calls
     WHERE project = $project AND app = $app AND ($release::BIGINT IS NULL OR "release" = $release::BIGINT)
         AND started_at >= $since AND started_at < $until AND coalesce(arm, 'live') = 'live'
         AND trace_id IN (SELECT trace_id FROM judged)
     GROUP BY trace_id
+),
+said AS (
+    SELECT bucket_at, name, unit, sum(value) AS total, count(*) AS calls, min(value) AS least, max(value) AS most
+    FROM judged JOIN sampled USING (trace_id)
+    GROUP BY GROUPING SETS ((bucket_at, name, unit), (name, unit))
+),
+centred AS (
+    SELECT *, sum(total) OVER alike / sum(calls) OVER alike AS mean
+    FROM said
+    WINDOW alike AS (PARTITION BY bucket_at, name)
 )
-SELECT bucket_at, name, avg(value) AS value
-FROM judged JOIN sampled USING (trace_id)
-GROUP BY GROUPING SETS ((bucket_at, name), (name))
+SELECT bucket_at, name, any_value(mean) AS value, sum(calls)::BIGINT AS calls, count(*) AS units,
+    min(least) AS least, max(most) AS most,
+    CASE WHEN count(*) > 1 THEN
+        count(*) / (count(*) - 1) * sum((total - calls * mean) ** 2) / sum(calls) ** 2
+    END AS variance
+FROM centred
+GROUP BY bucket_at, name
 ORDER BY name, bucket_at

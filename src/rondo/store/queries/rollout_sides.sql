@@ -1,8 +1,9 @@
 -- The calls of each side of a rollout, live ones and copies for a shadow, over spans of time that end now: a row per
 -- span, side and arm, each with callers, failures, timeouts, and what the calls with a known price cost.
--- Parameters: project, app, rollout, since, now, by_session, spans (lengths in microseconds, one a line; 0: all of it).
+-- Parameters: project, app, rollout, since, now, by_session, spans (lengths in microseconds, one a line; 0: all of it),
+-- counts_after, matures_after (microseconds after a caller's first call).
 -- A call counts in a span by its end. What ended after `now` was timed by another clock, and counts as well.
--- A caller belongs to the side of its first call.
+-- A caller belongs to the side of its first call. `fresh` of them do not count yet, `immature` not for what scores tell.
 WITH mine AS MATERIALIZED (
     SELECT
         hash(CASE WHEN $by_session THEN coalesce(nullif(session, ''), nullif("user", ''), trace_id)
@@ -15,8 +16,10 @@ WITH mine AS MATERIALIZED (
         AND coalesce(arm, 'live') IN ('live', 'shadow')
 ),
 callers AS (
-    SELECT ours, shadow, count(*) AS units
-    FROM (SELECT shadow, arg_min(ours, started_at) AS ours FROM mine GROUP BY unit, shadow)
+    SELECT ours, shadow, count(*) AS units,
+        count(*) FILTER (WHERE began > $now - $counts_after) AS fresh,
+        count(*) FILTER (WHERE began > $now - $matures_after) AS immature
+    FROM (SELECT shadow, arg_min(ours, started_at) AS ours, min(started_at) AS began FROM mine GROUP BY unit, shadow)
     GROUP BY ours, shadow
 ),
 spans AS (
@@ -32,5 +35,5 @@ counted AS (
 )
 SELECT CASE WHEN ours THEN 'candidate' ELSE 'baseline' END AS variant,
     CASE WHEN shadow THEN 'shadow' ELSE 'live' END AS arm,
-    coalesce(units, 0) AS units, counted.* EXCLUDE (ours, shadow)
+    coalesce(units, 0) AS units, coalesce(fresh, 0) AS fresh, coalesce(immature, 0) AS immature, counted.* EXCLUDE (ours, shadow)
 FROM counted LEFT JOIN callers USING (ours, shadow)
