@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dashboards_store import DAY_US, PROJECT, build
+from dashboards_store import DAY_US, HUMAN_PERCENT, LIVE_PERCENT, PROJECT, build
 
 from rondo import clock
 from rondo.monitoring.costs.outlook import outlook
@@ -33,8 +33,13 @@ from rondo.traces.search import list_calls
 
 AT_MOST_MS = 300
 TIMES = 5
-GOALS = [{"metric": "latency.p95_ms", "at_most": 2000}, {"metric": "deflection", "at_least": 0.4}]
-APPS = [AppGoals(f"app-{number}", GOALS) for number in range(5)]
+GOALS = [
+    {"metric": "latency.p95_ms", "at_most": 2000},
+    {"metric": "deflection", "at_least": 0.4},
+    {"metric": "quality.accuracy", "at_least": 0.4},
+    {"metric": "human.accuracy", "at_least": 0.4},
+]
+APPS = [AppGoals(f"app-{number}", GOALS, LIVE_PERCENT, HUMAN_PERCENT) for number in range(5)]
 
 
 class Timed(DuckDBStore):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from rondo.reviews.model import sample_bound
 from rondo.store.duckdb import DuckDBStore
 
 DAYS = 30
@@ -102,6 +103,18 @@ FROM calls, range(2) made(which)
 WHERE arrival > $from AND arrival <= $to AND draw(arrival, 42 + which) < 0.05
 """
 
+# What live judging gives a twentieth of the calls, and people one in five hundred: whose, their hashes say.
+LIVE_PERCENT, HUMAN_PERCENT = 5.0, 0.2
+_SAMPLED = """
+INSERT INTO scores (id, project, trace_id, name, kind, data_type, value, author, key_id, created_at)
+SELECT format('{:x}', hash(arrival * 8 + $which)), project, trace_id, $name, $kind, 'number',
+    round(draw(arrival, 44 + $which), 2), $kind, $key, started_at + 20000000
+FROM calls
+WHERE arrival > $from AND arrival <= $to AND arm = 'live' AND app IS NOT NULL AND left(sha256(trace_id), 8) < $below
+"""
+_JUDGED = {"which": 2, "name": "quality.accuracy", "kind": "judge", "key": "live", "below": sample_bound(LIVE_PERCENT)}
+_REVIEWED = {"which": 3, "name": "human.accuracy", "kind": "human", "key": "reviews", "below": sample_bound(HUMAN_PERCENT)}
+
 
 def build(folder: Path, calls: int, until: int) -> Path:
     """The store's file, made where it is not there yet. The last call is before `until`, microseconds."""
@@ -124,6 +137,8 @@ def build(folder: Path, calls: int, until: int) -> Path:
         about = {"first": until - span, "span": span, "calls": calls, "from": start, "to": end}
         database.execute(_CALLS, about)
         database.execute(_SCORES, {"from": start, "to": end})
+        for sampled in (_JUDGED, _REVIEWED):
+            database.execute(_SAMPLED, {**sampled, "from": start, "to": end})
         print(f"{end:,} calls", flush=True)
     database.execute("CHECKPOINT")
     database.close()

@@ -17,8 +17,10 @@ from sqlalchemy import Connection
 from rondo.evals import store as runs
 from rondo.evals.evidence import Estimate, Report, Standing
 from rondo.evals.statistics.standing import standing as standing_of
+from rondo.monitoring.judging.model import KEY
 from rondo.releases.gate_model import Named
-from rondo.reviews.model import METRIC, sample_bound
+from rondo.reviews.model import METRIC, WRITER, sample_bound
+from rondo.store.at_once import Asked
 from rondo.store.base import RecordStore
 
 
@@ -83,13 +85,13 @@ def standing(
     params = {"project": project, "app": app, "release": None, "since": since, "until": until}
     if measured is None:
         measured = store.query("goal_metrics", params)[0] if goals else {}
-    if sample_percent > 0 and any(goal["metric"].startswith(METRIC) for goal in goals):
-        rows = store.query("human_metrics", {**params, "below": sample_bound(sample_percent)})
-        measured = {**measured, **{row["name"]: row["value"] for row in rows}}
+    asked = {"project": project, "release": None, "since": since, "until": until}
+    if any(goal["metric"].startswith(METRIC) for goal in goals):
+        reviewed = scores_of(store, asked, WRITER, {app: sample_percent})
+        measured = {**measured, **{row["name"]: row["value"] for row in reviewed}}
     live: dict[str, Scored] = {}
-    if live_percent > 0 and any(goal["metric"] not in measured for goal in goals):
-        rows = store.query("live_scores", {**params, "below": sample_bound(live_percent)})
-        live = {row["name"]: scored(row) for row in rows}
+    if any(goal["metric"] not in measured for goal in goals):
+        live = {row["name"]: scored(row) for row in scores_of(store, asked, KEY, {app: live_percent})}
         measured = {**{name: each.value for name, each in live.items()}, **measured}
     found = evaluated or {}
     return [
@@ -104,8 +106,27 @@ def live_percent(settings: Mapping[str, Any]) -> float:
     return float(declared.get("sample_percent", 0.0)) if declared.get("scorers") else 0.0
 
 
+def scores_of(
+    store: RecordStore, asked: Mapping[str, Any], writer: str, percents: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Rows of `goal_scores` over all of the time, for so many percent of the calls of each app; `asked` as there."""
+    question = ask_scores({**asked, "bucket_us": 1 << 61}, writer, percents)
+    if question is None:
+        return []
+    return [row for row in store.query(question.name, question.params) if row["bucket_at"] is None]
+
+
+def ask_scores(asked: Mapping[str, Any], writer: str, percents: Mapping[str, float]) -> Asked | None:
+    """The question for `goal_scores`; None where nobody's calls are sampled."""
+    sampled = {app: sample_bound(percent) for app, percent in percents.items() if percent > 0}
+    if not sampled:
+        return None
+    params = {**asked, "writer": writer, "apps": list(sampled), "below": list(sampled.values())}
+    return Asked("goal_scores", params)
+
+
 def scored(row: Mapping[str, Any]) -> Scored:
-    """A row of `live_scores`, or of a query that is like it, with its interval."""
+    """A row of `goal_scores`, with its interval."""
     from rondo.evals.statistics.intervals import around, bounded  # brings NumPy
 
     value, variance, users = row["value"], row["variance"], row["units"]

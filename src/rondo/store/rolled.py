@@ -209,14 +209,18 @@ ROLLUPS = (CELLS, BUCKETS, APP_BUCKETS, USERS, TAGS)
 
 _JUDGED = {
     **dict.fromkeys(
-        ("project", "id", "trace_id", "name", "kind", "data_type", "label", "app", "model", "arm"), "VARCHAR"
+        ("project", "id", "trace_id", "place", "name", "kind", "key_id", "data_type", "label", "app", "model", "arm"),
+        "VARCHAR",
     ),
+    "unit": "UBIGINT",
     "value": "DOUBLE",
     "verdict": "BIGINT",
     "release": "BIGINT",
     "started_at": "BIGINT",
 }
-"""The columns of a score beside its call. `started_at` is the call's, and NULL where the call is not there yet."""
+"""The columns of a score beside its call. `started_at` is the call's, and NULL where the call is not there yet; `unit`
+is whose the call is (the user, else the session, else the trace), and `place` where its trace stands among samples
+(`reviews.model.is_sampled`)."""
 
 # Which call of a trace comes first: the gateway's own before what others tell of (an SDK's span around it begins sooner
 # and arrives later), an app's before others, then by time; copies for a shadow have traces of their own.
@@ -228,11 +232,13 @@ _FIRST = _TURN.format("")
 _FIRST_CALL = (
     f"(SELECT project, trace_id, arg_min(started_at, {_FIRST}) AS started_at, arg_min_null(app, {_FIRST}) AS app,"  # noqa: S608
     f' arg_min_null(model, {_FIRST}) AS model, arg_min_null("release", {_FIRST}) AS "release",'
-    f" arg_min(coalesce(arm, 'live'), {_FIRST}) AS arm FROM calls WHERE {{where}} GROUP BY ALL)"
+    f" arg_min(coalesce(arm, 'live'), {_FIRST}) AS arm,"
+    f""" arg_min(hash(coalesce(nullif("user", ''), nullif(session, ''), trace_id)), {_FIRST}) AS unit"""
+    " FROM calls WHERE {where} GROUP BY ALL)"
 )
 _JUDGEMENT = (
-    "SELECT s.project, s.id, s.trace_id, s.name, s.kind, s.data_type, s.label, c.app, c.model, c.arm, s.value,"
-    ' s.verdict, c."release", c.started_at'
+    "SELECT s.project, s.id, s.trace_id, left(sha256(s.trace_id), 8) AS place, s.name, s.kind, s.key_id, s.data_type,"
+    ' s.label, c.app, c.model, c.arm, c.unit, s.value, s.verdict, c."release", c.started_at'
 )
 
 
@@ -295,8 +301,8 @@ PLACE_SCORES = (
     + _FIRST_CALL.format(where="arrival > $after AND arrival <= $upto")
     + " c ON c.project = j.project AND c.trace_id = j.trace_id"
     f" WHERE j.started_at IS NULL OR {_TURN.format('c.')} < {_TURN.format('j.')}",
-    'UPDATE rollup_judgements SET app = c.app, model = c.model, arm = c.arm, "release" = c."release",'  # noqa: S608
-    " started_at = c.started_at FROM "
+    "UPDATE rollup_judgements SET app = c.app, model = c.model, arm = c.arm, unit = c.unit,"  # noqa: S608
+    ' "release" = c."release", started_at = c.started_at FROM '
     + _FIRST_CALL.format(
         where="trace_id >= (SELECT min(trace_id) FROM moved) AND trace_id IN (SELECT trace_id FROM moved)"
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 from rondo.monitoring.alerts.model import Rule
 from rondo.monitoring.alerts.usual import DAYS, earlier
-from rondo.monitoring.goals import standing
-from rondo.reviews.model import METRIC, sample_bound
+from rondo.monitoring.goals import scores_of, standing
+from rondo.reviews.model import METRIC, WRITER
 from rondo.store.base import RecordStore
 
 _DAY_US = 86_400_000_000
@@ -59,10 +59,8 @@ class Numbers:
             return (None if value is None else float(value)), int(row[_COUNTS.get(metric, "calls.count")] or 0)
         since = self.since(window_s)
         if metric.startswith(METRIC):
-            if rule.sample_percent <= 0:
-                return None, 0
-            params = {**self._asked(rule.app), "since": since, "until": self._now}
-            rows = self._records.query("human_metrics", {**params, "below": sample_bound(rule.sample_percent)})
+            asked = {"project": self._project, "release": None, "since": since, "until": self._now}
+            rows = scores_of(self._records, asked, WRITER, {rule.app: rule.sample_percent})
             return next(((row["value"], int(row["calls"])) for row in rows if row["name"] == metric), (None, 0))
         goal = {"metric": metric, "at_most": rule.above, "at_least": rule.below}
         (found,) = standing(

@@ -15,8 +15,10 @@ from msgspec import Struct
 from rondo.monitoring.dashboards.evaluations import EvaluationSeries
 from rondo.monitoring.dashboards.traffic import Values, lined_up
 from rondo.monitoring.dashboards.window import Chosen, Window
-from rondo.monitoring.goals import scored
-from rondo.reviews.model import METRIC, sample_bound
+from rondo.monitoring.goals import ask_scores, scored
+from rondo.monitoring.judging.model import KEY
+from rondo.reviews.model import METRIC, WRITER
+from rondo.store.at_once import Asked, Rows, ask_at_once
 from rondo.store.base import RecordStore
 
 _Z = 1.959964  # the 97.5 % quantile of the normal distribution
@@ -84,6 +86,10 @@ class AppGoals(Struct, frozen=True):
     human_percent: float = 0.0
 
 
+Measured = dict[str, dict[int | None, dict[str, Estimated]]]
+"""What was measured, by app, bucket (None: all of the time) and metric."""
+
+
 class Declared(Struct, frozen=True):
     """What the catalog knows of a project's quality."""
 
@@ -93,19 +99,25 @@ class Declared(Struct, frozen=True):
 
 def quality(store: RecordStore, project: str, window: Window, chosen: Chosen, declared: Declared) -> Quality:
     """Reads the store; blocks. Goals are of live calls of an app, whatever model or arm was chosen."""
+    asked = {"project": project, "since": window.since, "until": window.until, "bucket_us": window.bucket_us}
+    apps = [each for each in declared.apps if each.goals and chosen.app in (None, each.app)]
+    of_goals = ask_goals({**asked, "app": chosen.app, "release": chosen.release}, apps) if apps else []
+    rows, scores, *goals = ask_at_once(
+        store,
+        Asked("dash_traffic", asked, chosen.filters()),
+        Asked("dash_scores", asked, chosen.filters()),
+        *of_goals,
+    )
     buckets = window.buckets
-    asked = {"project": project, "since": window.since, "until": window.until}
-    within = {**asked, "bucket_us": window.bucket_us}
-    rows = store.query("dash_traffic", within, chosen.filters())
     handed, known = lined_up(rows, buckets, "handed_over", 0), lined_up(rows, buckets, "handed_over_known", 0)
     return Quality(
         window=window,
         chosen=chosen,
         buckets=buckets,
-        scores=_scores(store, asked, window, chosen),
+        scores=_scores(scores, buckets),
         handed_over=[share(int(part or 0), int(n or 0)) for part, n in zip(handed, known, strict=True)],
         handed_over_overall=share(int(sum(filter(None, handed))), int(sum(filter(None, known)))),
-        goals=_goals(store, asked, window, chosen, declared.apps),
+        goals=_goals(_put_together(goals, apps), buckets, apps) if apps else [],
         evaluations=declared.evaluations,
     )
 
@@ -138,8 +150,7 @@ def _estimated(row: Mapping[str, Any] | None) -> Estimated:
     return Estimated(n=row["scores"], value=None, low=None, high=None)
 
 
-def _scores(store: RecordStore, asked: Mapping[str, Any], window: Window, chosen: Chosen) -> list[ScoreSeries]:
-    rows = store.query("dash_scores", {**asked, "bucket_us": window.bucket_us}, chosen.filters())
+def _scores(rows: Rows, buckets: Sequence[int]) -> list[ScoreSeries]:
     overall = [row for row in rows if row["bucket_at"] is None]
     by_place = {(_identity(row), row["bucket_at"]): row for row in rows}
     return [
@@ -148,7 +159,7 @@ def _scores(store: RecordStore, asked: Mapping[str, Any], window: Window, chosen
             kind=row["kind"],
             data_type=row["data_type"],
             overall=_estimated(row),
-            points=[_estimated(by_place.get((_identity(row), bucket))) for bucket in window.buckets],
+            points=[_estimated(by_place.get((_identity(row), bucket))) for bucket in buckets],
         )
         for row in sorted(overall, key=lambda row: (row["kind"] != "user", -row["scores"], row["name"]))
     ]
@@ -158,20 +169,13 @@ def _identity(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["name"], row["kind"], row["data_type"]
 
 
-def _goals(
-    store: RecordStore, asked: Mapping[str, Any], window: Window, chosen: Chosen, apps: Sequence[AppGoals]
-) -> list[GoalSeries]:
-    wanted = [each for each in apps if each.goals and chosen.app in (None, each.app)]
-    if not wanted:
-        return []
-    of = {**asked, "app": chosen.app, "release": chosen.release, "bucket_us": window.bucket_us}
-    rows = measured(store, of, wanted)
+def _goals(rows: Measured, buckets: Sequence[int], apps: Sequence[AppGoals]) -> list[GoalSeries]:
     found = []
-    for each in wanted:
+    for each in apps:
         mine = rows.get(each.app, {})
         for goal in each.goals:
             metric = goal["metric"]
-            points = [mine.get(bucket, {}).get(metric, NOTHING) for bucket in window.buckets]
+            points = [mine.get(bucket, {}).get(metric, NOTHING) for bucket in buckets]
             value = mine.get(None, {}).get(metric, NOTHING).value
             found.append(
                 GoalSeries(
@@ -190,38 +194,46 @@ def _goals(
     return found
 
 
-Measured = dict[str, dict[int | None, dict[str, Estimated]]]
-"""What was measured, by app, bucket (None: all of the time) and metric."""
-
-
 def measured(store: RecordStore, asked: Mapping[str, Any], apps: Sequence[AppGoals]) -> Measured:
     """What goals are held against; `asked` as of `goal_series`.
 
     Goals named `human.<criterion>` are means of what people said, and others that no metric of calls has, of scores
     that live judging gave; both with their intervals.
     """
-    found: Measured = {}
+    return _put_together(ask_at_once(store, *ask_goals(asked, apps)), apps)
+
+
+def ask_goals(asked: Mapping[str, Any], apps: Sequence[AppGoals]) -> list[Asked]:
+    """The questions whose rows tell how the apps' goals stand: metrics of calls first, then scores."""
+    within = {name: value for name, value in asked.items() if name != "app"}
+    metrics = {each.app: {goal["metric"] for goal in each.goals} for each in apps}
+    live = {
+        each.app: each.live_percent for each in apps if any(not name.startswith(METRIC) for name in metrics[each.app])
+    }
+    human = {
+        each.app: each.human_percent for each in apps if any(name.startswith(METRIC) for name in metrics[each.app])
+    }
+    scores = ask_scores(within, KEY, live), ask_scores(within, WRITER, human)
+    return [Asked("goal_series", asked), *(each for each in scores if each is not None)]
+
+
+def _put_together(answers: Sequence[Rows], apps: Sequence[AppGoals]) -> Measured:
+    series, *scores = answers
     names = {each.app: {goal["metric"] for goal in each.goals} for each in apps}
-    for row in store.query("goal_series", asked):
+    found: Measured = {}
+    for row in series:
         n = int(row["calls.count"] or 0)
         found.setdefault(row["app"], {})[row["bucket_at"]] = {
             name: Estimated(n=n, value=row[name], low=None, high=None)
             for name in names.get(row["app"], ())
             if name in row
         }
-    for each in apps:
-        of_scores = names[each.app] - found.get(each.app, {}).get(None, {}).keys()
-        human = {name for name in of_scores if name.startswith(METRIC)}
-        asks = ("human_series", each.human_percent, human), ("live_score_series", each.live_percent, of_scores - human)
-        for query, percent, wanted in asks:
-            if each.app not in found or not percent or not wanted:
-                continue
-            for row in store.query(query, {**asked, "app": each.app, "below": sample_bound(percent)}):
-                if row["name"] in wanted:
-                    told = scored(row)
-                    found[each.app].setdefault(row["bucket_at"], {})[row["name"]] = Estimated(
-                        n=told.calls, value=told.value, low=told.low, high=told.high
-                    )
+    of_scores = {app: names[app] - buckets.get(None, {}).keys() for app, buckets in found.items() if app in names}
+    for row in (row for rows in scores for row in rows):
+        if row["name"] in of_scores.get(row["app"], ()):
+            told = scored(row)
+            estimated = Estimated(n=told.calls, value=told.value, low=told.low, high=told.high)
+            found[row["app"]].setdefault(row["bucket_at"], {})[row["name"]] = estimated
     return found
 
 
