@@ -36,6 +36,18 @@ async def test_what_is_released_serves_over_a_half_edited_file(
     assert "rondo.toml needs mending" in caplog.text
 
 
+async def test_a_secret_in_the_wrong_place_is_told_to_nobody(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    async with live_on(project):
+        pass
+    file = project / "rondo.toml"
+    file.write_text(file.read_text() + '\n[gateway]\nmax_body_mb = "sk-live-123456"\n')
+    async with live_on(project) as live:
+        fault = (await live.get("/api/status"))["settings_fault"]
+    assert "gateway.max_body_mb: this value is wrong" in fault
+    assert "sk-live" not in fault
+
+
 async def test_the_first_release_of_another_app_may_fail_beside_one_that_serves(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     async with live_on(project):

@@ -101,7 +101,8 @@ class Server:
         fault = settled.fault or self._unreleased
         if fault is not None:
             _log.error("rondo.toml needs mending; what is released serves as before: %s", fault)
-        self.control = self._control_plane(gateway, telemetry, str(fault) if fault is not None else None)
+        told = settled.told or (str(fault) if fault is not None else None)
+        self.control = self._control_plane(gateway, telemetry, told)
         console = console_app(self.control, session_key=session_key)
         self.front = Front(gateway, api_app(self.control), console)
         """The ASGI application."""

@@ -22,6 +22,13 @@ class Settled(NamedTuple):
     text: str | None
     fault: SettingsError | None
 
+    @property
+    def told(self) -> str | None:
+        """The fault for all who may look: where it is, without what is written there, which might be a secret."""
+        if self.fault is None or self.fault.param is None:
+            return None if self.fault is None else str(self.fault)
+        return f"{self.fault.file}: {self.fault.param}: this value is wrong; the server's log says how."
+
     def folder(self, data: DataFolder) -> Path | None:
         """Where the `rondo.toml` that holds is; keeps a right one. The data folder must have been locked."""
         if self.text is not None:
