@@ -113,7 +113,8 @@ FROM calls
 WHERE arrival > $from AND arrival <= $to AND arm = 'live' AND app IS NOT NULL AND left(sha256(trace_id), 8) < $below
 """
 _JUDGED = {"which": 2, "name": "quality.accuracy", "kind": "judge", "key": "live", "below": sample_bound(LIVE_PERCENT)}
-_REVIEWED = {"which": 3, "name": "human.accuracy", "kind": "human", "key": "reviews", "below": sample_bound(HUMAN_PERCENT)}
+_REVIEWED = {**_JUDGED, "which": 3, "name": "human.accuracy", "kind": "human", "key": "reviews"}
+_REVIEWED["below"] = sample_bound(HUMAN_PERCENT)
 
 
 def build(folder: Path, calls: int, until: int) -> Path:
