@@ -84,10 +84,7 @@ async def start(
 async def status(api: Api, ctx: click.Context, app: str | None, follow: bool) -> None:
     """Show the rollout that goes on, or the last one: its steps, what it waits for, its verdicts."""
     name = await which(api, app)
-    rollout = (await api.get(_path(name)))["rollout"]
-    if rollout is None:
-        raise NotFound(f"{name} has had no rollout.", remedy="`rondo rollout start N` begins one.")
-    await _shown(api, ctx, name, rollout, follow)
+    await _shown(api, ctx, name, await _last(api, name), follow)
 
 
 @command.command("pause")
@@ -167,10 +164,7 @@ async def report(api: Api, app: str | None, rollout_id: str | None, markdown: Pa
     """Print the report of a rollout as Markdown: verdicts with their intervals, and what happened."""
     name = await which(api, app)
     if rollout_id is None:
-        last = (await api.get(_path(name)))["rollout"]
-        if last is None:
-            raise NotFound(f"{name} has had no rollout.", remedy="`rondo rollout start N` begins one.")
-        rollout_id = last["id"]
+        rollout_id = (await _last(api, name))["id"]
     path = f"/api/apps/{segment(name)}/rollouts/{segment(rollout_id)}/report"
     if api.wants_json:
         output.as_json(await api.get(path))
@@ -180,6 +174,14 @@ async def report(api: Api, app: str | None, rollout_id: str | None, markdown: Pa
         click.echo(output.plain(text), nl=False)
         return
     _write(markdown, text)
+
+
+async def _last(api: Api, app: str) -> dict[str, Any]:
+    """The rollout that goes on, or the last one. Raises NotFound."""
+    rollout: dict[str, Any] | None = (await api.get(_path(app)))["rollout"]
+    if rollout is None:
+        raise NotFound(f"{app} has had no rollout.", remedy="`rondo rollout start N` begins one.")
+    return rollout
 
 
 def _write(path: Path, text: str) -> None:

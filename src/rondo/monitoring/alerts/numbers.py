@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rondo.monitoring.alerts.declared import COUNTED
 from rondo.monitoring.alerts.model import Rule
 from rondo.monitoring.alerts.usual import DAYS, earlier
 from rondo.monitoring.goals import scores_of, standing
@@ -12,11 +13,6 @@ from rondo.store.base import RecordStore
 
 _DAY_US = 86_400_000_000
 _KEPT_US = 300_000_000
-_COUNTS = {
-    "deflection": "handed_over.known_count",
-    "handed_over.rate": "handed_over.known_count",
-    "feedback.positive_rate": "feedback.count",
-}
 
 
 class Numbers:
@@ -55,8 +51,8 @@ class Numbers:
         metric, window_s = rule.metric or "", rule.window_s
         row = self.metrics(rule.app, window_s)
         if metric in row:
-            value = row[metric]
-            return (None if value is None else float(value)), int(row[_COUNTS.get(metric, "calls.count")] or 0)
+            value, (column, _) = row[metric], COUNTED.get(metric, ("calls.count", True))
+            return (None if value is None else float(value)), int(row[column] or 0)
         since = self.since(window_s)
         if metric.startswith(METRIC):
             asked = {"project": self._project, "release": None, "since": since, "until": self._now}
