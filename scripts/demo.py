@@ -1,4 +1,4 @@
-"""`make demo`: the main job from an empty folder to a rollback, on this machine, without a key.
+"""`make demo`: the main job from an empty folder to a rollout that takes itself back, on this machine, without a key.
 
 Everything goes through the doors that a user has: the command line, and an unmodified OpenAI client.
 """
@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from openai import OpenAI
+from openai import APIStatusError, OpenAI
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / "build" / "demo"
@@ -51,6 +52,7 @@ def main() -> None:
         if add_real_documentation():
             ask_real_documentation(client)
         release_split_roll_back(client)
+        roll_out_what_fails(client)
         say(f"The whole story of one answer: rondo why {trace}")
         print(run("why", trace))
         how_to_use_a_model()
@@ -101,7 +103,7 @@ def add_real_documentation() -> bool:
         settings.replace('sources = ["knowledge/handbook"]', 'sources = ["knowledge/handbook", "knowledge/debian"]')
     )
     print(run("release", "-m", "with Debian's documentation"))
-    show_evidence(2)
+    show_evidence("2")
     print(run("promote", "support-bot", "2", "--exception", "More documents, for the demo."))
     return True
 
@@ -126,7 +128,7 @@ def release_split_roll_back(client: OpenAI) -> None:
     settings = (DEMO / "rondo.toml").read_text()
     (DEMO / "rondo.toml").write_text(settings.replace("top_k = 5", "top_k = 3"))
     print(run("release", "-m", "fewer passages"))
-    newest = json.loads(run("releases", "list", "support-bot", "--json"))["releases"][0]["number"]
+    newest = newest_release()
     show_evidence(newest)
     say(f"Half of the users get it: rondo split support-bot {newest}=50%")
     print(run("split", "support-bot", f"{newest}=50%", "--exception", "Half of the users, for the demo."))
@@ -136,21 +138,48 @@ def release_split_roll_back(client: OpenAI) -> None:
     print_arms(client)
 
 
-def show_evidence(number: int) -> None:
+def roll_out_what_fails(client: OpenAI) -> None:
+    say("A third version, whose model does not answer: rondo rollout start takes it back by itself")
+    settings = (DEMO / "rondo.toml").read_text()
+    unreachable = '[models.away]\nprovider = "openai"\nmodel = "away"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    (DEMO / "rondo.toml").write_text(settings.replace('route = ["baseline"]', 'route = ["away"]') + f"\n{unreachable}")
+    print(run("release", "-m", "a model that does not answer", "--no-rollout"))
+    newest = newest_release()
+    steps = ("--step", "50% 30m", "--step", "100%")
+    print(run("rollout", "start", "support-bot", newest, *steps, "--exception", "To be seen failing, for the demo."))
+    for _ in range(30):
+        print_arms(client)
+        if json.loads(run("rollout", "status", "support-bot", "--json", allowed=(0, 1)))["status"] != "running":
+            break
+        time.sleep(0.5)
+    print(run("rollout", "status", "support-bot", allowed=(0, 1)))
+    print_arms(client)
+    (DEMO / "rondo.toml").write_text(settings)
+
+
+def newest_release() -> str:
+    return str(json.loads(run("releases", "list", "support-bot", "--json"))["releases"][0]["number"])
+
+
+def show_evidence(number: str) -> None:
     """What the gate asks for: the suite on the release, against production."""
     say(f"Evidence before any traffic: rondo eval, and rondo gate {number}")
-    run("eval", "answers", "--target", str(number), "--no-fail")
-    print(run("gate", str(number), allowed=(0, 1, 3)))  # where it is shut, the demo goes on by an exception
+    run("eval", "answers", "--target", number, "--no-fail")
+    print(run("gate", number, allowed=(0, 1, 3)))  # where it is shut, the demo goes on by an exception
 
 
 def print_arms(client: OpenAI) -> None:
-    """Which release 40 users get."""
+    """Which release 40 users get, and how many get an error."""
     counts: Counter[str] = Counter()
     for number in range(40):
-        raw = client.chat.completions.with_raw_response.create(
-            model="support-bot", messages=[{"role": "user", "content": QUESTIONS[0]}], user=f"user-{number}"
-        )
-        counts[raw.headers["x-rondo-release"]] += 1
+        try:
+            raw = client.chat.completions.with_raw_response.create(
+                model="support-bot", messages=[{"role": "user", "content": QUESTIONS[0]}], user=f"user-{number}"
+            )
+        except APIStatusError:
+            counts["an error"] += 1
+        else:
+            counts[raw.headers["x-rondo-release"]] += 1
     print("  40 users got " + ", ".join(f"{release}: {count}" for release, count in sorted(counts.items())))
 
 
