@@ -30,6 +30,7 @@ from rondo.monitoring.drift.watching import Drift
 from rondo.monitoring.judging.judging import Judging
 from rondo.monitoring.resources import Resources
 from rondo.providers.base import ModelSpec
+from rondo.releases.traffic import CheckRelease
 from rondo.reviews.reviews import Reviews
 from rondo.rollout.controller import Rollouts
 from rondo.store.base import RecordStore
@@ -57,7 +58,8 @@ class Watching:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlPlane:
-    """`publish` brings the gateway's plan up to date, `check_model` raises for a model that no provider takes;
+    """`publish` brings the gateway's plan up to date, `check_model` raises for a model that no provider takes, and
+    `check_release` for a release that cannot be served;
     `stopping` is set when the server begins to shut down. `require_ledger` raises where a limit that is set could not
     be held to. `settings_fault` is what is wrong with the `rondo.toml` of a server that runs all the same."""
 
@@ -74,6 +76,7 @@ class ControlPlane:
     knowledge_root: Path
     publish: Callable[[], Awaitable[None]]
     check_model: Callable[[ModelSpec], object]
+    check_release: CheckRelease
     settings_fault: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ledger: Ledger = field(default_factory=MemoryLedger)

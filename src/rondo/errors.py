@@ -8,7 +8,8 @@
     │   └── PreviousNotFound   no earlier response that this one could continue
     ├── NotFound               no such app, model, release, trace, ...
     ├── Conflict               the change does not fit the present state
-    │   └── GateClosed         a release lacks the evidence that it needs to take traffic
+    │   ├── GateClosed         a release lacks the evidence that it needs to take traffic
+    │   └── Unservable         a release cannot be served, so it is given no traffic
     ├── Unauthorized           no key, or not a valid one
     ├── Forbidden              a valid key that may not do this
     ├── Unavailable            we cannot serve right now (journal full, shutting down)
@@ -93,6 +94,10 @@ class Conflict(RondoError):
 
 class GateClosed(Conflict):
     code = "gate_closed"
+
+
+class Unservable(Conflict):
+    code = "unservable"
 
 
 class Unauthorized(RondoError):

@@ -260,7 +260,7 @@ def test_a_tag_that_nothing_is_split_by_guards_nothing_and_is_said_to() -> None:
     assert "langauge" in missing.sentence
 
 
-@pytest.mark.parametrize("name", ["feedback.positive_rate", "human.accuracy"])
+@pytest.mark.parametrize("name", ["feedback.positive_rate", "human.accuracy", "outcome.ticket_closed"])
 def test_what_only_production_measures_is_left_to_production(name: str) -> None:
     goals = (GOAL, Goal(metric=name, at_least=0.7))
     decision = decided(run(), by=terms(*goals))

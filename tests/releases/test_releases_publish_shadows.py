@@ -1,4 +1,4 @@
-"""Plans with candidates that nobody sees: what is wrong with one is never the app's fault."""
+"""Plans with what cannot be served: a candidate or a shadow is never the app's fault, and what serves goes on."""
 
 from __future__ import annotations
 
@@ -59,10 +59,50 @@ def test_a_shadow_that_cannot_be_served_takes_nothing_from_the_app(
     assert [(release.number, share) for release, share in plan.apps["p", "bot"].shadows] == [(1, 1_000)]
 
 
-def test_an_arm_that_cannot_be_served_is_told(catalog: Catalog, publisher: Publisher, tmp_path: Path) -> None:
+def test_an_arm_that_cannot_be_served_leaves_its_callers_to_the_stable_release(
+    catalog: Catalog, publisher: Publisher, tmp_path: Path
+) -> None:
+    files = project_files(toml=TOML.replace("seed = 1", "seed = 3"))
+    freeze(catalog, tmp_path, "p", Bundle(files), actor="tests")
     lose_index(tmp_path)
-    traffic.split(catalog, "p", "bot", {2: 5}, actor="tests")
-    assert ("p", "bot") in publisher.plan().faults
+    traffic.split(catalog, "p", "bot", {2: 5, 3: 20}, actor="tests")
+    plan = publisher.plan()
+    assert not plan.faults
+    assert "index" in (plan.why_unserved("p", "bot", 2) or "")
+    app = plan.apps["p", "bot"]
+    assert [(release.number, places) for release, places in app.arms] == [(1, 500), (3, 2_000)]
+
+
+def test_an_app_that_cannot_be_served_as_released_stays_as_it_was(
+    catalog: Catalog, publisher: Publisher, tmp_path: Path
+) -> None:
+    served = publisher.plan().apps["p", "bot"]
+    lose_index(tmp_path)
+    traffic.promote(catalog, "p", "bot", 2, actor="tests")
+    for _ in range(2):
+        plan = publisher.plan()
+        assert "index" in plan.faults["p", "bot"]
+        assert plan.apps["p", "bot"] == served
+    again = Publisher(catalog, tmp_path, Providers(Upstream(), secret=lambda name: "x"), secret=bytes).plan()
+    assert set(again.faults) == {("p", "bot")}
+    assert not again.apps  # nothing served before
+    traffic.rollback(catalog, "p", "bot", actor="tests")
+    assert not publisher.plan().faults
+
+
+def test_a_change_of_prices_takes_no_app_away_whose_index_is_gone(
+    catalog: Catalog, publisher: Publisher, tmp_path: Path
+) -> None:
+    traffic.promote(catalog, "p", "bot", 2, actor="tests")
+    publisher.plan()
+    lose_index(tmp_path)
+    files = project_files(toml=TOML.replace("output = 2.0", "output = 3.0"))
+    freeze(catalog, tmp_path, "p", Bundle(files), actor="tests")
+    plan = publisher.plan()
+    assert not plan.faults
+    (main, _) = plan.apps["p", "bot"].stable.route
+    assert main.price is not None
+    assert main.price.output == 3.0
 
 
 def test_a_rollouts_candidate_that_cannot_be_served_leaves_everyone_to_the_stable_release(

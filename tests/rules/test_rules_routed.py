@@ -134,6 +134,7 @@ def api(house: House) -> httpx2.AsyncClient:
         knowledge_root=Path(),
         publish=nothing,
         check_model=nothing,
+        check_release=nothing,
         batches=nothing,
         runs=nothing,
         reviews=nothing,

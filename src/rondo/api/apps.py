@@ -67,7 +67,8 @@ async def history(asked: Asked) -> dict[str, Any]:
 
 
 async def promote(asked: Asked) -> TrafficChange:
-    """One release serves everyone; a split ends. It needs to have passed its gate, or an exception."""
+    """One release serves everyone; a split ends. It needs to have passed its gate, or an exception, and one that cannot
+    be served is refused, as with all that gives a release traffic."""
     wanted = await asked.body(Promotion)
     return await asked.control.change(
         lambda: traffic.promote(
@@ -76,6 +77,7 @@ async def promote(asked: Asked) -> TrafficChange:
             actor=asked.actor,
             reason=wanted.reason,
             exception=exception_asked(asked.grant, wanted.exception),
+            check_release=asked.control.check_release,
         )
     )
 
@@ -93,6 +95,7 @@ async def split(asked: Asked) -> TrafficChange:
             actor=asked.actor,
             reason=wanted.reason,
             exception=exception_asked(asked.grant, wanted.exception),
+            check_release=asked.control.check_release,
         )
     )
 
@@ -101,7 +104,13 @@ async def shadow(asked: Asked) -> TrafficChange:
     """Copy shares of the requests to other releases or models; clients never see their answers."""
     wanted = await asked.body(ShadowShares)
     return await asked.control.change(
-        lambda: traffic.shadow(*_whose(asked), wanted.shares, actor=asked.actor, reason=wanted.reason)
+        lambda: traffic.shadow(
+            *_whose(asked),
+            wanted.shares,
+            actor=asked.actor,
+            reason=wanted.reason,
+            check_release=asked.control.check_release,
+        )
     )
 
 
@@ -109,7 +118,13 @@ async def rollback(asked: Asked) -> TrafficChange:
     """End the split, or go back to the stable release before, or to the release `to`."""
     wanted = await asked.body(Rollback)
     return await asked.control.change(
-        lambda: traffic.rollback(*_whose(asked), to=wanted.to, actor=asked.actor, reason=wanted.reason)
+        lambda: traffic.rollback(
+            *_whose(asked),
+            to=wanted.to,
+            actor=asked.actor,
+            reason=wanted.reason,
+            check_release=asked.control.check_release,
+        )
     )
 
 

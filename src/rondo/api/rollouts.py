@@ -62,6 +62,7 @@ async def start(asked: Asked) -> RolloutView:
             at=wanted.at,
             reason=wanted.reason,
             exception=exception,
+            check_release=asked.control.check_release,
         ),
     )
 
@@ -120,7 +121,14 @@ async def promote(asked: Asked) -> RolloutView:
     wanted = await asked.body(Promoted)
     whose, exception = _whose(asked), exception_asked(asked.grant, wanted.exception)
     return await _done(
-        asked, lambda: verbs.promote(asked.control.catalog, whose, reason=wanted.reason, exception=exception)
+        asked,
+        lambda: verbs.promote(
+            asked.control.catalog,
+            whose,
+            reason=wanted.reason,
+            exception=exception,
+            check_release=asked.control.check_release,
+        ),
     )
 
 

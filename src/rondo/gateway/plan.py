@@ -34,6 +34,12 @@ class ServedModel(Struct, frozen=True):
     price_version: str
     deployments: tuple[ServedModel, ...] = ()
 
+    @property
+    def missing_key(self) -> str | None:
+        """The variable of a key without which none of its addresses can be asked; None where one of them can."""
+        missing = [getattr(each.provider, "missing_key", None) for each in self.deployments or (self,)]
+        return missing[0] if all(missing) else None
+
 
 class ServedRelease(Struct, frozen=True, kw_only=True):
     """A release with all its parts at hand. `params` are JSON values, already encoded."""
@@ -94,10 +100,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     direct: Callable[[str, str], ServedModel | None]
     """A model named by (provider, model id) alone; None where there is no such provider."""
     faults: dict[tuple[str, str], str] = {}
-    """Apps that cannot be served as released, and why."""
+    """Apps that cannot be served as released, and why; one that the plan before had goes on as it was in there."""
     unserved: dict[tuple[str, str, str], str] = {}
-    """What of an app is left out while the app goes on: candidates of rollouts and shadows, by (project, app, number
-    or model), and why."""
+    """What of an app is left out while the app goes on: candidates and shadows, by (project, app, number or model),
+    and why."""
     limits: LimitTable = NO_LIMITS
 
     def why_unserved(self, project: str, app: str, release: int) -> str | None:

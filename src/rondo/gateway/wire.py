@@ -27,6 +27,7 @@ STATUS: dict[str, int] = {
     "not_found": 404,
     "conflict": 409,
     "gate_closed": 409,
+    "unservable": 409,
     "unavailable": 503,
     "overloaded": 503,
     "rate_limited": 429,

@@ -70,7 +70,8 @@ def build(
         chunks=len(passages),
         documents=entries,
     )
-    if not (root / manifest.version).is_dir():
+    made = not (root / manifest.version).is_dir()
+    if made:
         _write(root, manifest, passages, lines)
     return IndexVersion(
         name=name,
@@ -80,6 +81,7 @@ def build(
         bytes=sum(entry.bytes for entry in entries.values()),
         reused=reused,
         skipped=skipped,
+        made=made,
     )
 
 
@@ -91,7 +93,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise NotFound(
             f"The index version {folder.name[:12]} is not on this machine.", remedy="Build it again: `rondo release`."
         ) from None
-    except msgspec.DecodeError as error:
+    except (OSError, msgspec.DecodeError) as error:
         raise _corrupt(folder, f"its manifest cannot be read ({error})") from None
     if manifest.format != FORMAT:
         raise _corrupt(folder, f"it has format {manifest.format}, and this Rondo reads format {FORMAT}")

@@ -52,7 +52,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
 class IndexVersion(Struct, frozen=True, kw_only=True):
     """An index that is on disk. `bytes` counts the documents; `reused` how many of them were not parsed again.
 
-    `skipped` names the files that are no documents by their kind (pictures, styles, scripts).
+    `skipped` names the files that are no documents by their kind (pictures, styles, scripts); `made` says that it was
+    not there before.
     """
 
     name: str
@@ -62,6 +63,7 @@ class IndexVersion(Struct, frozen=True, kw_only=True):
     bytes: int
     reused: int = 0
     skipped: tuple[str, ...] = ()
+    made: bool = False
 
 
 class StoredVersion(Struct, frozen=True, kw_only=True):

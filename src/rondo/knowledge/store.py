@@ -6,13 +6,17 @@ from sqlalchemy import Connection, desc, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rondo import clock
+from rondo.catalog import revision
 from rondo.catalog.schema import knowledge_versions as table
 from rondo.errors import NotFound
 from rondo.knowledge.model import IndexVersion, StoredVersion
 
 
 def save(connection: Connection, project: str, name: str, version: IndexVersion) -> str:
-    """Keep a version, unless it is there already; its hash."""
+    """Keep a version, unless it is there already; its hash.
+
+    Plans are made anew where its directory was: a release may have waited for it, since it was lost.
+    """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {
         "project": project,
@@ -24,6 +28,8 @@ def save(connection: Connection, project: str, name: str, version: IndexVersion)
         "created_at": clock.now_us(),
     }
     connection.execute(insert(table).values(row).on_conflict_do_nothing())
+    if version.made:
+        revision.bump(connection)
     return version.version
 
 

@@ -77,9 +77,9 @@ def draft(
         projects.require(connection, project)
         _ensure_app(connection, project, settings)
         release = store.find_release(connection, project, app, hash_)
+        save_parts(connection, project, parts)
         created = find(connection, project, app, hash_) is None
         if created:
-            save_parts(connection, project, parts)
             _insert(connection, project, parts, (text, hash_), actor)
     return Drafted(
         app=app,

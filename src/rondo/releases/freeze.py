@@ -73,10 +73,10 @@ def freeze(
     with catalog.begin() as connection:
         projects.require(connection, project)
         changed = _register(connection, project, settings, terms, actor)
+        save_parts(connection, project, parts)  # also of one that is there: an index that was lost is there again
         release = _existing(connection, project, settings.app.name, parts.manifest)
         created = release is None
         if release is None:
-            save_parts(connection, project, parts)
             release = _insert(connection, project, parts.manifest, terms, actor=actor, message=message)
         if created or changed:
             revision.bump(connection)

@@ -36,8 +36,8 @@ LIVE_ONLY = frozenset(("calls.count", "cost.total_usd", "cost.unknown_count", "h
 )
 """Metrics of `goal_metrics.sql` that only calls of users can give."""
 
-OF_PEOPLE = "human."
-"""What reviewers say of live calls: metrics that begin so."""
+OF_PRODUCTION = ("human.", "outcome.")
+"""What reviewers say of live calls, and what became of them: metrics that begin so."""
 
 
 def decide(candidate: Candidate, terms: Terms, evidence: Evidence) -> Decision:
@@ -256,7 +256,7 @@ def _bound(goal: Goal, unit: str) -> str:
 
 
 def _unmeasured(goal: Goal) -> Check:
-    if goal.metric in LIVE_ONLY or goal.metric.startswith(OF_PEOPLE):
+    if goal.metric in LIVE_ONLY or goal.metric.startswith(OF_PRODUCTION):
         said = f"Wanted {goal.bound}: only production can measure it, `rondo status` does."
         return Check(kind="goal", name=goal.metric, verdict="pass", sentence=said, bound=goal.bound)
     return Check(

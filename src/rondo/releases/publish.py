@@ -1,7 +1,8 @@
 """From the catalog to the plan that the gateway serves.
 
-The plan is immutable; parts that did not change (releases, indexes) are taken over from the last one. An app that
-cannot be served as released (its index is gone, say) is left out with the reason, and the others go on.
+The plan is immutable; parts that did not change (releases, indexes) are taken over from the last one. What serves goes
+on: an app that cannot be served as released stays as the last plan had it, and is left out, with the reason, where that
+had none; a candidate or a shadow is left out alone.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ class Publisher:
         self._prices = PriceBook()
         self._own_prices: dict[tuple[str, str, str, str], Price] = {}
         self._releases: dict[tuple[str, str, int], ServedRelease] = {}
+        self._indexes: dict[str, Index] = {}
+        self._served_apps: dict[tuple[str, str], ServedApp] = {}
         self._direct = lru_cache(1_000)(self._make_direct)
 
     def revision(self) -> int:
@@ -119,11 +122,19 @@ class Publisher:
             except RondoError as error:
                 _log.error("the app %s cannot be served: %s", row.name, error)
                 made.faults[row.project, row.name] = str(error)
-            else:
-                if app is not None:
-                    apps[row.project, row.name] = app
-        self._releases = made.releases
+                app = self._as_before(row, made)
+            if app is not None:
+                apps[row.project, row.name] = app
+        self._releases, self._served_apps = made.releases, apps
+        served = [release for app in apps.values() for release in (app.stable, *(arm for arm, _ in app.arms))]
+        self._indexes = {each.index.version: each.index for each in (*served, *made.releases.values()) if each.index}
         return apps
+
+    def _as_before(self, row: AppRow, made: _Made) -> ServedApp | None:
+        """The app as the last plan had it, with its releases; None where it had none."""
+        own = (row.project, row.name)
+        made.releases.update({key: release for key, release in self._releases.items() if key[:2] == own})
+        return self._served_apps.get(own)
 
     def _app(self, connection: Connection, row: AppRow, made: _Made) -> ServedApp | None:
         """The app with the releases that have traffic, which go into `made`; None where it has none yet."""
@@ -150,19 +161,22 @@ class Publisher:
         stable: ServedRelease,
         made: _Made,
     ) -> tuple[tuple[ServedRelease, int], ...]:
-        """Who gets the places. A rollout gives them to nobody while its candidate cannot be served: it grows by itself,
-        and must not take the app away; without calls of the candidate it waits. Raises RondoError for a split by hand.
+        """Who gets the places. Those of a candidate that cannot be served are the stable release's: it must not take
+        the app away. A rollout has no baseline then either, and waits.
         """
-        try:
-            served = {arm.release: self._known(connection, row, arm.release, made) for arm in traffic.arms}
-        except RondoError as error:
-            if traffic.trial is None:
-                raise
-            _log.error("the candidate of the app %s cannot be served: %s", row.name, error)
-            made.unserved[row.project, row.name, str(traffic.trial.candidate)] = str(error)
+        served = {}
+        for number in (arm.release for arm in traffic.arms):
+            try:
+                served[number] = self._known(connection, row, number, made)
+            except RondoError as error:
+                _log.error("the candidate %d of the app %s cannot be served: %s", number, row.name, error)
+                made.unserved[row.project, row.name, str(number)] = str(error)
+        if traffic.trial is not None and len(served) < len(traffic.arms):
             return ()
-        served[stable.number] = stable
-        return tuple((_side(served[place.release], traffic, place.variant), place.places) for place in layout(traffic))
+        return tuple(
+            (_side(served.get(place.release, stable), traffic, place.variant), place.places)
+            for place in layout(traffic)
+        )
 
     def _known(self, connection: Connection, row: AppRow, number: int, made: _Made) -> ServedRelease:
         """The release, ready to serve: the last plan's, if it was in there."""
@@ -170,6 +184,8 @@ class Publisher:
         served = self._releases.get(key)
         if served is None:
             served = self._release(connection, store.get_release(connection, row.project, row.name, number))
+            if served.index is not None:
+                self._indexes[served.index.version] = served.index
         self._releases[key] = made.releases[key] = served
         return served
 
@@ -233,11 +249,8 @@ class Publisher:
         )
 
     def _index(self, version: str) -> Index:
-        """Open once, however many releases share it."""
-        for release in self._releases.values():
-            if release.knowledge_version == version and release.index is not None:
-                return release.index
-        return open_index(self._knowledge_root, version)
+        """Open once, however many releases share it, and as long as one of them serves."""
+        return self._indexes.get(version) or open_index(self._knowledge_root, version)
 
     def _served(self, project: str, spec: ModelSpec) -> ServedModel:
         model = self._priced(project, spec)

@@ -2,8 +2,9 @@
 
 Each is one transaction: what holds now is read, the state machine decides, and the new state, its audit entry and the
 new revision are written together. A verb that would change nothing writes nothing and gives back what holds, so
-trying again is safe. Whoever is given more traffic passes the app's gate in that same transaction, so that nothing can
-change between the evidence and the step that it lets through.
+trying again is safe. Whoever is given more traffic is tried first (`rehearsal.py`), also on the way back, since one
+that cannot be served would take the app away; and passes the app's gate. Both in that same transaction, so that nothing
+can change between the evidence and the step that it lets through.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ from rondo import clock
 from rondo.catalog import revision
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
-from rondo.errors import GateClosed, NotFound
+from rondo.errors import Conflict, NotFound, RondoError, Unservable
 from rondo.governance import audit
 from rondo.releases import state, store
 from rondo.releases.gate_passage import ExceptionAsked, Passage, pass_through
 from rondo.releases.model import Release, TrafficAction, TrafficChange
 from rondo.releases.state import Shadow, Traffic
+
+CheckRelease = Callable[[Connection, Release], object]
+"""Raises RondoError where the release cannot be served: `rehearsal.py`."""
+
+_WAYS_BACK = "The traffic stays as it is; `rondo rollback --to NUMBER` goes back to another release that has served."
 
 
 def promote(
@@ -36,10 +42,12 @@ def promote(
     actor: str,
     reason: str = "",
     exception: ExceptionAsked | None = None,
+    check_release: CheckRelease | None = None,
 ) -> TrafficChange:
-    """The release serves everyone. Raises NotFound, GateClosed; Forbidden for an exception of its own maker's."""
+    """The release serves everyone. Raises NotFound, Unservable, GateClosed; Forbidden for an exception of its own
+    maker's."""
     step = Move(project, app, "promote", actor, reason, exception)
-    return _take(catalog, step, [release], lambda now: state.promote(now, release))
+    return _take(catalog, step, [release], lambda now: state.promote(now, release), check_release)
 
 
 def split(
@@ -51,36 +59,51 @@ def split(
     actor: str,
     reason: str = "",
     exception: ExceptionAsked | None = None,
+    check_release: CheckRelease | None = None,
 ) -> TrafficChange:
     """Candidates take shares in percent, e.g. `{7: 5}`; the stable release has the rest.
 
-    Raises NotFound, InvalidRequest (`shares.<release>`), GateClosed, and Forbidden as `promote` does.
+    Raises NotFound, InvalidRequest (`shares.<release>`), Unservable, GateClosed, and Forbidden as `promote` does.
     """
     salt = secrets.token_hex(8)
     step = Move(project, app, "split", actor, reason, exception)
-    return _take(catalog, step, percents, lambda now: state.split(now, percents, salt=salt))
+    return _take(catalog, step, percents, lambda now: state.split(now, percents, salt=salt), check_release)
 
 
 def rollback(
-    catalog: Catalog, project: str, app: str, *, to: int | None = None, actor: str, reason: str = ""
+    catalog: Catalog,
+    project: str,
+    app: str,
+    *,
+    to: int | None = None,
+    actor: str,
+    reason: str = "",
+    check_release: CheckRelease | None = None,
 ) -> TrafficChange:
     """End a split; without one, back to the stable release before; with `to`, back to that one.
 
-    Raises NotFound, and Conflict where there is nothing to go back to.
+    Raises NotFound, Conflict where there is nothing to go back to, and Unservable.
     """
     step = Move(project, app, "rollback", actor, reason)
-    return _take(catalog, step, [] if to is None else [to], lambda now: state.rollback(now, to))
+    return _take(catalog, step, [] if to is None else [to], lambda now: state.rollback(now, to), check_release)
 
 
 def shadow(
-    catalog: Catalog, project: str, app: str, percents: Mapping[str, object], *, actor: str, reason: str = ""
+    catalog: Catalog,
+    project: str,
+    app: str,
+    percents: Mapping[str, object],
+    *,
+    actor: str,
+    reason: str = "",
+    check_release: CheckRelease | None = None,
 ) -> TrafficChange:
     """Copy shares of the requests, in percent, to releases (by number) and models (by name); none ends all copying.
 
-    Raises NotFound, InvalidRequest (`shares.<name>`).
+    Raises NotFound, InvalidRequest (`shares.<name>`), Unservable.
     """
     step = Move(project, app, "shadow", actor, reason)
-    return _take(catalog, step, [], lambda now: state.shadow(now, percents))
+    return _take(catalog, step, [], lambda now: state.shadow(now, percents), check_release)
 
 
 def first(connection: Connection, release: Release, *, actor: str) -> TrafficChange | None:
@@ -104,30 +127,45 @@ class Move(Struct, frozen=True):
     exception: ExceptionAsked | None = None
 
 
-def _take(catalog: Catalog, step: Move, named: Collection[int], make: Callable[[Traffic], Traffic]) -> TrafficChange:
+def _take(
+    catalog: Catalog,
+    step: Move,
+    named: Collection[int],
+    make: Callable[[Traffic], Traffic],
+    check_release: CheckRelease | None,
+) -> TrafficChange:
     """Move the app's traffic, once the releases that were `named` are known to exist."""
     check_text(step.reason, param="reason", longest=2_000)
     with catalog.begin() as connection:
         store.get_app(connection, step.project, step.app)
         for number in named:
             store.get_release(connection, step.project, step.app, number)
-        moved = move(connection, step, make)
+        moved = move(connection, step, make, check_release=check_release)
     if moved.refusal is not None:
         raise moved.refusal  # what was decided is kept
     return moved.change
 
 
 class Moved(Struct, frozen=True):
-    """What holds now, or still, where the gate has refused."""
+    """What holds now; or still, where what was to have more traffic cannot be served, or is refused by the gate."""
 
     change: TrafficChange
-    refusal: GateClosed | None = None
+    refusal: Conflict | None = None
 
 
-def move(connection: Connection, step: Move, make: Callable[[Traffic], Traffic], *, gate_actor: str = "") -> Moved:
-    """Move the app's traffic in this transaction; a refusal of the gate is for the caller to raise, once it is written.
+def move(
+    connection: Connection,
+    step: Move,
+    make: Callable[[Traffic], Traffic],
+    *,
+    gate_actor: str = "",
+    check_release: CheckRelease | None = None,
+) -> Moved:
+    """Move the app's traffic in this transaction; a refusal is for the caller to raise, once what the gate decided is
+    written.
 
-    `gate_actor` is who asks for an exception, where the step has one and is somebody else's.
+    `gate_actor` is who asks for an exception, where the step has one and is somebody else's. `check_release` is called
+    with every release that is to have more traffic, or copies, to refuse those that cannot be served.
     """
     before = store.current_traffic(connection, step.project, step.app)
     after = make(before.traffic if before else state.NOTHING)
@@ -137,11 +175,34 @@ def move(connection: Connection, step: Move, make: Callable[[Traffic], Traffic],
             _require(connection, step, shadowing)
     if before is not None and after == before.traffic:
         return Moved(before)
+    if before is not None and check_release is not None:
+        refusal = unservable(connection, step, before.traffic, after, check_release)
+        if refusal is not None:
+            return Moved(before, refusal)
     passage = _at_the_gate(connection, step, before, after, gate_actor or step.actor)
     if passage.refusal is None:
         return Moved(_write(connection, step, before, after, passage.told))
     assert before is not None  # an app's first release needs no evidence
     return Moved(before, passage.refusal)
+
+
+def unservable(
+    connection: Connection, step: Move, before: Traffic, after: Traffic, check_release: CheckRelease
+) -> Unservable | None:
+    """Why a release that is to have more traffic, or copies, is not given it; None where all of them can be served.
+
+    The stable release is not tried, so that ending a split or a rollout never fails: it serves already.
+    """
+    copied = {each.release for each in after.shadows if each not in before.shadows and each.release is not None}
+    for number in sorted({*state.gaining(before, after), *copied}):
+        release = store.get_release(connection, step.project, step.app, number)
+        try:
+            check_release(connection, release)
+        except RondoError as error:
+            remedies = [error.remedy, _WAYS_BACK if step.action == "rollback" else "The traffic stays as it is."]
+            told = " ".join(each for each in remedies if each)
+            return Unservable(f"{release.label} cannot be served: {error.message}", remedy=told, param="release")
+    return None
 
 
 def _at_the_gate(

@@ -20,6 +20,7 @@ from rondo import clock
 from rondo.catalog.engine import Catalog
 from rondo.errors import Conflict, RondoError
 from rondo.governance import projects
+from rondo.releases.traffic import CheckRelease
 from rondo.rollout import moves, state, store
 from rondo.rollout.model import Reading, Terms
 from rondo.rollout.progress import Basis, Decision, Progress, Rollout
@@ -69,7 +70,8 @@ class _Watched(Struct):
 
 class Rollouts:
     """The rollouts of a server. `revision` tells of every change of the catalog, without asking it; `unserved` why a
-    release of an app in a project gets no calls, whatever the traffic says."""
+    release of an app in a project gets no calls, whatever the traffic says; `check_release` raises for one that cannot
+    be served, before it gets more."""
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class Rollouts:
         publish: Callable[[], Awaitable[None]],
         revision: Callable[[], int],
         unserved: Callable[[str, str, int], str | None] = lambda *_: None,
+        check_release: CheckRelease | None = None,
         read: Read | None = None,
     ) -> None:
         self._catalog = catalog
@@ -88,6 +91,7 @@ class Rollouts:
         self._publish = publish
         self._revision = revision
         self._unserved = unserved
+        self._check_release = check_release
         self._read = read
         self._seen: int | None = None
         self._watched: dict[str, _Watched] = {}
@@ -220,7 +224,13 @@ class Rollouts:
     def _written(self, watched: _Watched, decision: Decision, basis: Basis | None) -> bool:
         with self._catalog.begin() as connection:
             written = moves.write(
-                connection, watched.rollout, decision, actor=moves.ACTOR, basis=basis, reading=watched.reading
+                connection,
+                watched.rollout,
+                decision,
+                actor=moves.ACTOR,
+                basis=basis,
+                reading=watched.reading,
+                check_release=self._check_release,
             )
         if written is None:
             return False

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from rondo import clock
 from rondo.catalog import revision
-from rondo.errors import GateClosed
+from rondo.errors import Conflict
 from rondo.governance import audit
 from rondo.releases import state as traffic_state
 from rondo.releases import store as releases
@@ -23,6 +23,7 @@ from rondo.releases import traffic
 from rondo.releases.gate_passage import ExceptionAsked
 from rondo.releases.model import TrafficAction
 from rondo.releases.state import Traffic, Trial
+from rondo.releases.traffic import CheckRelease
 from rondo.rollout import state, store
 from rondo.rollout.model import Reading
 from rondo.rollout.progress import Basis, Decision, Event, Progress, Rollout
@@ -32,10 +33,11 @@ ACTOR = "rollout"
 
 
 class Written(Struct, frozen=True, kw_only=True):
-    """The rollout as it stands now. `refusal` is the gate's, which kept it from what was decided."""
+    """The rollout as it stands now. `refusal` is what kept it from what was decided: the gate, or that the candidate
+    cannot be served."""
 
     rollout: Rollout
-    refusal: GateClosed | None = None
+    refusal: Conflict | None = None
 
 
 def write(
@@ -47,12 +49,13 @@ def write(
     basis: Basis | None = None,
     reading: Reading | None = None,
     exception: ExceptionAsked | None = None,
+    check_release: CheckRelease | None = None,
 ) -> Written | None:
     """Carry the decision out; None where something else was decided meanwhile.
 
-    Where the gate lets the candidate have no more traffic, the rollout pauses with the gate's reason, or ends where it
-    has not begun. `exception` is asked for by the `actor`, for this decision alone; one that the rollout was started
-    with holds for all of them.
+    Where the gate lets the candidate have no more traffic, or it cannot be served, the rollout pauses with the reason,
+    or ends where it has not begun. `exception` is asked for by the `actor`, for this decision alone; one that the
+    rollout was started with holds for all of them.
     """
     known = store.get(connection, rollout.project, rollout.app, rollout.id)
     if known.sequence != rollout.sequence or known.ended_at is not None:
@@ -61,7 +64,9 @@ def write(
     if gone is not None:
         decision, moved = gone, None
     else:
-        moved = move_traffic(connection, rollout, decision, actor=actor, exception=exception)
+        moved = move_traffic(
+            connection, rollout, decision, actor=actor, exception=exception, check_release=check_release
+        )
     refusal = moved.refusal if moved is not None else None
     if refusal is not None:
         if basis is None:  # a person asked for it, is told, and may ask again: nothing has changed
@@ -136,6 +141,7 @@ def move_traffic(
     *,
     actor: str,
     exception: ExceptionAsked | None = None,
+    check_release: CheckRelease | None = None,
 ) -> traffic.Moved | None:
     """The traffic as the decision wants it; None where it has none to move."""
     progress = decision.progress
@@ -147,7 +153,7 @@ def move_traffic(
         exception, gate_actor = ExceptionAsked(reason=given.reason, by_admin=given.by_admin), given.by
     action, make = _wanted(rollout, progress)
     step = traffic.Move(rollout.project, rollout.app, action, actor, decision.sentence[:2_000], exception)
-    return traffic.move(connection, step, make, gate_actor=gate_actor)
+    return traffic.move(connection, step, make, gate_actor=gate_actor, check_release=check_release)
 
 
 def _wanted(rollout: Rollout, progress: Progress) -> tuple[TrafficAction, Callable[[Traffic], Traffic]]:
@@ -181,8 +187,8 @@ def _beside(moved: traffic.Moved | None) -> int | None:
     return now.stable if now is not None and now.trial is not None else None
 
 
-def _refused(before: Progress, decision: Decision, refusal: GateClosed) -> Decision:
-    """The gate has the last word: the rollout stays at the step where it is; where it has none yet, it is over."""
+def _refused(before: Progress, decision: Decision, refusal: Conflict) -> Decision:
+    """A refusal is the last word: the rollout stays at the step where it is; where it has none yet, it is over."""
     kind: Literal["aborted", "paused"] = "aborted" if before.status == "scheduled" else "paused"
     after = structs.replace(before, status=kind, why=str(refusal))
     return Decision(progress=after, kind=kind, sentence=f"{decision.sentence} But {refusal}")

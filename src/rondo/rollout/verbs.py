@@ -1,6 +1,7 @@
 """What people do with rollouts: start, pause, resume, approve, promote, abort.
 
-Each is one transaction. Whatever gives the candidate more traffic passes the app's gate in it, as `rondo promote` does.
+Each is one transaction. Whatever gives the candidate more traffic is tried and passes the app's gate in it, as with
+`rondo promote`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from sqlalchemy import Connection
 from rondo import clock
 from rondo.catalog.engine import Catalog
 from rondo.catalog.text import check_text
-from rondo.errors import Conflict, Forbidden, GateClosed, InvalidRequest, NotFound
+from rondo.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from rondo.ids import new_trace_id
 from rondo.releases import state as traffic_state
 from rondo.releases import store as releases
+from rondo.releases import traffic
 from rondo.releases.gate_passage import ExceptionAsked, pass_through, require_other_person
 from rondo.releases.model import Release
 from rondo.releases.state import Traffic
+from rondo.releases.traffic import CheckRelease
 from rondo.rollout import moves, state, store
 from rondo.rollout.progress import Decision, ExceptionGiven, Progress, Rollout
 from rondo.rollout.terms import terms_for
@@ -47,11 +50,12 @@ def start(
     at: str | None = None,
     reason: str = "",
     exception: ExceptionAsked | None = None,
+    check_release: CheckRelease | None = None,
 ) -> Rollout:
     """Begin to roll a release out, or at a later time; `asked` takes the place of what `[rollout]` declares.
 
-    Raises NotFound, InvalidRequest, Conflict where one goes on or the traffic is split by hand, GateClosed, and
-    Forbidden for an exception of its own maker's.
+    Raises NotFound, InvalidRequest, Conflict where one goes on or the traffic is split by hand, Unservable, GateClosed,
+    and Forbidden for an exception of its own maker's.
     """
     check_text(reason, param="reason", longest=_LONGEST)
     begin_at = _moment(at)
@@ -79,7 +83,7 @@ def start(
             created_at=now,
             created_by=whose.actor,
         )
-        refusal = _insert(connection, rollout, exception)
+        refusal = _insert(connection, rollout, exception, check_release)
         begun = rollout if refusal is not None else store.get(connection, whose.project, whose.app, rollout.id)
     if refusal is not None:
         raise refusal  # what the gate decided is kept
@@ -113,9 +117,16 @@ def approve(catalog: Catalog, whose: Whose, *, reason: str = "") -> Rollout:
     return _act(catalog, whose, reason, decide, by_another=lambda _: True)
 
 
-def promote(catalog: Catalog, whose: Whose, *, reason: str = "", exception: ExceptionAsked | None = None) -> Rollout:
-    """Skip what is left: the candidate serves everyone. Raises GateClosed, Conflict; as `approve` does, where that
-    would skip a step `approve`."""
+def promote(
+    catalog: Catalog,
+    whose: Whose,
+    *,
+    reason: str = "",
+    exception: ExceptionAsked | None = None,
+    check_release: CheckRelease | None = None,
+) -> Rollout:
+    """Skip what is left: the candidate serves everyone. Raises Conflict, Unservable, GateClosed; as `approve` does,
+    where that would skip a step `approve`."""
     told = f"{whose.actor} has promoted it before its end." + _because(reason)
     return _act(
         catalog,
@@ -123,6 +134,7 @@ def promote(catalog: Catalog, whose: Whose, *, reason: str = "", exception: Exce
         reason,
         lambda rollout: state.promote(rollout.progress, told),
         exception=exception,
+        check_release=check_release,
         by_another=lambda rollout: state.awaits_approval(rollout.terms, rollout.progress),
     )
 
@@ -140,6 +152,7 @@ def _act(
     decide: Callable[[Rollout], Decision],
     *,
     exception: ExceptionAsked | None = None,
+    check_release: CheckRelease | None = None,
     by_another: Callable[[Rollout], bool] = lambda _: False,
 ) -> Rollout:
     """Raises NotFound where no rollout goes on; Forbidden where it takes somebody else than who made the release."""
@@ -152,7 +165,9 @@ def _act(
             decision = decide(rollout)
             if by_another(rollout):
                 _require_another(connection, rollout, whose)
-            written = moves.write(connection, rollout, decision, actor=whose.actor, exception=exception)
+            written = moves.write(
+                connection, rollout, decision, actor=whose.actor, exception=exception, check_release=check_release
+            )
     if rollout is None:
         raise NotFound(
             f"No rollout of {whose.app!r:.80} goes on.", remedy="`rondo rollout start N` begins one.", param="app"
@@ -171,7 +186,9 @@ def _end_what_was_taken_away(connection: Connection, whose: Whose) -> None:
         moves.write(connection, rollout, gone, actor=moves.ACTOR)
 
 
-def _insert(connection: Connection, rollout: Rollout, exception: ExceptionAsked | None) -> GateClosed | None:
+def _insert(
+    connection: Connection, rollout: Rollout, exception: ExceptionAsked | None, check_release: CheckRelease | None
+) -> Conflict | None:
     """The row and its first event, with the traffic of its first step. Raises Conflict."""
     active = store.active(connection, rollout.project, rollout.app)
     if active is not None:
@@ -185,7 +202,7 @@ def _insert(connection: Connection, rollout: Rollout, exception: ExceptionAsked 
         if start_at is None
         else state.schedule(start_at, f"{clock.iso(start_at)[:19]}Z")
     )
-    refusal = _first_step(connection, rollout, decision, exception)
+    refusal = _first_step(connection, rollout, decision, exception, check_release)
     if refusal is None:
         after = moves.stamped(rollout, decision.progress, rollout.created_at)
         store.insert_rollout(connection, after)
@@ -194,25 +211,38 @@ def _insert(connection: Connection, rollout: Rollout, exception: ExceptionAsked 
 
 
 def _first_step(
-    connection: Connection, rollout: Rollout, decision: Decision, exception: ExceptionAsked | None
-) -> GateClosed | None:
-    """Through the gate, also where the first step gives the candidate no traffic yet: nobody should wait in vain."""
+    connection: Connection,
+    rollout: Rollout,
+    decision: Decision,
+    exception: ExceptionAsked | None,
+    check_release: CheckRelease | None,
+) -> Conflict | None:
+    """Tried and through the gate, also where the first step gives the candidate no traffic yet: nobody should wait in
+    vain."""
     if not decision.progress.share_bp:
-        refusal = _at_the_gate(connection, rollout, exception)
+        refusal = _refusal(connection, rollout, exception, check_release)
         if refusal is not None:
             return refusal
     actor = rollout.created_by
-    moved = moves.move_traffic(connection, rollout, decision, actor=actor, exception=exception)
+    moved = moves.move_traffic(
+        connection, rollout, decision, actor=actor, exception=exception, check_release=check_release
+    )
     return moved.refusal if moved is not None else None
 
 
-def _at_the_gate(connection: Connection, rollout: Rollout, exception: ExceptionAsked | None) -> GateClosed | None:
-    """What the gate says to all traffic for the candidate."""
+def _refusal(
+    connection: Connection, rollout: Rollout, exception: ExceptionAsked | None, check_release: CheckRelease | None
+) -> Conflict | None:
+    """What would keep the candidate from all the traffic."""
     now = Traffic(stable=rollout.baseline)
     all_of_it = traffic_state.promote(now, rollout.release)
-    actor = rollout.created_by
-    passage = pass_through(connection, rollout.project, rollout.app, now, all_of_it, actor=actor, exception=exception)
-    return passage.refusal
+    project, app, actor = rollout.project, rollout.app, rollout.created_by
+    if check_release is not None:
+        step = traffic.Move(project, app, "promote", actor, "")
+        refusal = traffic.unservable(connection, step, now, all_of_it, check_release)
+        if refusal is not None:
+            return refusal
+    return pass_through(connection, project, app, now, all_of_it, actor=actor, exception=exception).refusal
 
 
 def _stable(connection: Connection, release: Release) -> int:

@@ -28,6 +28,7 @@ from rondo.limits.status import watch
 from rondo.providers.registry import Providers
 from rondo.releases import bundle, freeze, store
 from rondo.releases.publish import Publisher
+from rondo.releases.rehearsal import Rehearsal
 from rondo.releases.subjects import ReleaseSubjects
 from rondo.reviews.reviews import Reviews
 from rondo.server import ledger as ledgers
@@ -150,6 +151,7 @@ class Server:
         data, settings, records = self.data, self.settings, self.records
         batches = read(settings).batches if settings is not None else BatchesSettings()
         subjects = ReleaseSubjects(self.catalog, self._publisher(), lambda: gateway.plan)
+        check_release = Rehearsal(self._publisher()).check
         means = Means(
             catalog=self.catalog,
             records=records.store,
@@ -157,6 +159,7 @@ class Server:
             gateway=gateway,
             upstream=self.upstream,
             subjects=subjects,
+            check_release=check_release,
             publish=self.watch.refresh,
             folder=data.path,
             source=data.source(),
@@ -176,6 +179,7 @@ class Server:
             knowledge_root=data.knowledge,
             publish=self.watch.refresh,
             check_model=self._providers.make,
+            check_release=check_release,
             settings_fault=settings_fault,
             ledger=self.ledger,
             require_ledger=partial(refuse_without_redis, workers=self._workers, redis_url=self._redis_url),

@@ -30,6 +30,7 @@ from rondo.monitoring.judging.model import KEY as LIVE
 from rondo.monitoring.resources import Resources
 from rondo.providers.upstream import Upstream
 from rondo.releases.subjects import ReleaseSubjects
+from rondo.releases.traffic import CheckRelease
 from rondo.rollout.controller import Rollouts
 from rondo.settings.environment import environment, proxies
 from rondo.settings.telemetry import TelemetrySettings
@@ -46,8 +47,8 @@ class Part(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Means:
-    """What the parts are made of. `publish` brings the gateway's plan up to date; the data is in `folder`,
-    `source` names its records."""
+    """What the parts are made of. `publish` brings the gateway's plan up to date, `check_release` raises for a release
+    that cannot be served; the data is in `folder`, `source` names its records."""
 
     catalog: Catalog
     records: RecordStore
@@ -55,6 +56,7 @@ class Means:
     gateway: Gateway
     upstream: Upstream
     subjects: ReleaseSubjects
+    check_release: CheckRelease
     publish: Callable[[], Awaitable[None]]
     folder: Path
     source: str
@@ -90,6 +92,7 @@ def make_watching(means: Means) -> Watching:
             publish=means.publish,
             revision=lambda: means.gateway.plan.revision,
             unserved=unserved,
+            check_release=means.check_release,
         ),
         telling=_telling(means),
     )
