@@ -70,6 +70,15 @@ async def test_the_second_time_it_costs_nothing(house: House) -> None:
     }
 
 
+async def test_a_baseline_begins_with_an_empty_cache_as_the_candidate_does(house: House) -> None:
+    cached(house)
+    await ask(house)
+    for rollout, variant in (("r1", "baseline"), ("r1", "baseline"), ("r2", "baseline"), ("r2", None)):
+        cached(house, rollout=rollout, variant=variant)
+        await ask(house)
+    assert [call.cache for call in house.calls] == [None, None, "exact", None, "exact"]
+
+
 async def test_an_app_without_a_cache_asks_every_time(house: House) -> None:
     await house.chat("bot")
     await house.chat("bot")

@@ -41,6 +41,13 @@ def test_values(value: object, data_type: str, number: float | None, label: str 
     assert (score.kind, score.project, score.author, score.key_id, score.created_at) == ("user", "p", "k", "k", 5)
 
 
+def test_what_became_of_an_answer_is_no_opinion() -> None:
+    assert parse(name="outcome.ticket_closed").kind == "outcome"
+    assert parse(name="outcome_ticket").kind == "user"
+    body = json.dumps({"trace_id": TRACE, "name": "outcome.ticket_closed", "value": True}).encode()
+    assert parse_feedback(body, "p", "k", kind="human").kind == "human"
+
+
 def test_one_author_has_one_score_per_name_and_trace() -> None:
     first = parse(user="anna")
     assert parse(user="anna", value=False, comment="no").id == first.id

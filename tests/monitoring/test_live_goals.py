@@ -6,10 +6,13 @@ from statistics import mean
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from record_makers import after, entry, make_call, make_score
-from rondo.monitoring.dashboards.quality import AppGoals, measured
-from rondo.monitoring.goals import Evaluated, GoalStatus, live_percent, standing
+from rondo.monitoring.alerts.model import Rule
+from rondo.monitoring.alerts.numbers import Numbers
+from rondo.monitoring.dashboards.quality import AppGoals, ask_goals, measured
+from rondo.monitoring.goals import OF_CALLS, Evaluated, GoalStatus, live_percent, standing
 from rondo.records import Call, Score
 from rondo.reviews.model import is_sampled
 from rondo.store.base import RecordStore
@@ -137,3 +140,67 @@ def test_what_people_said_over_time(store: RecordStore) -> None:
     }  # fmt: skip
     unread = measured(store, asked, [AppGoals("bot", [goal])])["bot"]
     assert all("human.tone" not in row for row in unread.values())
+
+
+def test_a_goal_on_what_people_said_is_as_sure_as_its_users_make_it(store: RecordStore) -> None:
+    calls = [make_call(app="bot", user=f"u{at % 3}") for at in range(12)]
+    said = {"name": "human.tone", "kind": "human", "key_id": "reviews"}
+    keep(store, *calls, *(judged(call, float(at % 3 != 0), **said) for at, call in enumerate(calls)))
+    goal = {"metric": "human.tone", "at_least": 0.5}
+    found = now(store, goal, live_percent=0, sample_percent=100)
+    assert found.value == pytest.approx(8 / 12)
+    assert found.scored is not None
+    assert (found.scored.calls, found.scored.users) == (12, 3)
+    assert now(store, goal, live_percent=100, sample_percent=0).value is None
+    numbers = Numbers(store, "p")
+    numbers.begin(1 << 52)
+    rule = Rule(name="tone", app="bot", on="goal", metric="human.tone", below=0.5, window_s=1e12, sample_percent=100)
+    value, n = numbers.measured(rule)
+    assert value == pytest.approx(8 / 12)
+    assert n == 12
+    assert numbers.measured(structs.replace(rule, metric="human.else")) == (None, 0)
+
+
+def test_the_metrics_of_calls_are_those_that_are_measured(store: RecordStore) -> None:
+    keep(store, make_call(app="bot"))
+    asked = {"project": "p", "app": "bot", "release": None, "since": 0, "until": 1 << 61}
+    assert store.query("goal_metrics", asked)[0].keys() == OF_CALLS
+    assert store.query("goal_series", {**asked, "bucket_us": 1 << 61})[0].keys() >= OF_CALLS
+
+
+@pytest.mark.parametrize(
+    ("metrics", "writers"),
+    [
+        (["errors.rate", "latency.p95_ms"], []),
+        (["errors.rate", "polite"], ["live"]),
+        (["human.tone"], ["reviews"]),
+        (["deflection", "polite", "human.tone"], ["live", "reviews"]),
+        (["outcome.ticket_closed"], ["outcomes"]),
+    ],
+)
+def test_scores_are_asked_for_where_a_goal_needs_them(metrics: list[str], writers: list[str]) -> None:
+    goals = [{"metric": metric, "at_least": 0.5} for metric in metrics]
+    asked = ask_goals({"app": None}, [AppGoals("bot", goals, live_percent=5, human_percent=5)])
+    assert [each.params.get("writer") for each in asked] == [None, *writers]
+
+
+def test_what_became_of_calls(store: RecordStore) -> None:
+    calls = [make_call(app="bot", user=f"u{at}", started_at=at + 10) for at in range(4)]
+    closed = {"name": "outcome.ticket_closed", "kind": "outcome", "key_id": "k"}
+    told = [judged(call, value, **closed) for call, value in zip(calls, (1.0, 1.0, 0.0), strict=False)]
+    opinion = judged(calls[3], 0.0, **{**closed, "kind": "user"})
+    keep(store, *calls, *told, opinion)
+    goal: dict[str, Any] = {"metric": "outcome.ticket_closed", "at_least": 0.6}
+    found = now(store, goal, live_percent=0)
+    assert found.value == pytest.approx(2 / 3)
+    assert found.met
+    assert found.scored is not None
+    assert (found.scored.calls, found.scored.users) == (3, 3)
+    asked = {"project": "p", "app": None, "release": None, "since": 0, "until": 200, "bucket_us": 100}
+    assert measured(store, asked, [AppGoals("bot", [goal])])["bot"][None][goal["metric"]].n == 3
+    numbers = Numbers(store, "p")
+    numbers.begin(1 << 52)
+    rule = Rule(name="closed", app="bot", on="goal", metric=goal["metric"], below=0.5, window_s=1e12)
+    value, calls_told = numbers.measured(rule)
+    assert value == pytest.approx(2 / 3)
+    assert calls_told == 3

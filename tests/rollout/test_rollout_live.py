@@ -147,6 +147,7 @@ async def test_an_ab_test_ends_in_a_report_and_changes_nothing(live: Live) -> No
     path = f"/api/apps/bot/rollouts/{ended['id']}/report"
     text = (await live.ask("GET", path, params={"format": "markdown"})).text
     assert "| errors.rate | not enough | 0 | 0 |" in text
+    assert "- not enough evidence: errors.rate" in text
     app = await live.get("/api/apps/bot")
     assert (app["stable"], app["shares"]) == (1, {"1": 100.0})
 

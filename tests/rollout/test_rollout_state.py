@@ -165,6 +165,19 @@ def test_until_evidence_waits_for_every_guarded_goal() -> None:
     assert look(of, now, reading(goals=[verdict("better")])).kind == "promoted"
 
 
+def test_what_no_caller_tells_of_is_waited_for_only_where_one_could() -> None:
+    of = structs.replace(terms("25% until evidence", "100%"), goals=[GOAL, Goal(metric="suite.only", at_least=0.5)])
+    known, silent = (
+        verdict("not_enough", tolerated=True),
+        GoalVerdict(metric="suite.only", verdict="not_enough", guarded=True),
+    )
+    assert look(of, begun(of), reading(goals=[known, silent])).kind is None
+    of = structs.replace(of, untold=["suite.only"])
+    assert look(of, begun(of), reading(goals=[known, silent])).kind == "promoted"
+    told_by_one = structs.replace(silent, baseline_units=1)
+    assert look(of, begun(of), reading(goals=[known, told_by_one])).kind is None
+
+
 def test_an_approval_is_waited_for() -> None:
     of = terms("approve", "5% 30m", "100%")
     now = begun(of)

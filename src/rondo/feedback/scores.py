@@ -2,6 +2,7 @@
 
     {"trace_id": "...", "name": "helpful", "value": true, "comment": "...", "user": "...", "id": "..."}
 
+A name that begins with `outcome.` is no opinion but what became of the answer: a ticket that was reopened, an order.
 `value` is a boolean, a number or a category. Without an `id`, one author has one score per name and trace: posting
 twice is one score, and a changed mind replaces the first. An `id` of the client's own counts within its key only, so
 that no key can overwrite what came by another.
@@ -23,6 +24,9 @@ MAX_BODY = 64 << 10
 MAX_COMMENT = 10_000
 MAX_LABEL = 200
 MAX_ID = 200
+
+OUTCOME = "outcome."
+"""What the name of an outcome begins with: `outcome.ticket_closed`."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _FIELDS = ("trace_id", "name", "value", "comment", "user", "id")
@@ -48,7 +52,7 @@ def parse_feedback(body: bytes, project: str, key_id: str, *, kind: ScoreKind = 
         project=project,
         trace_id=trace_id,
         name=name,
-        kind=kind,
+        kind="outcome" if kind == "user" and name.startswith(OUTCOME) else kind,
         data_type="boolean" if isinstance(value, bool) else "category" if label is not None else "number",
         value=number,
         label=label,

@@ -18,7 +18,7 @@ from rondo.cache.key import asked
 from rondo.cache.meaning import Vector
 from rondo.cache.model import Asked, CachePolicy, Hit, Kept
 from rondo.errors import UpstreamCut
-from rondo.gateway.plan import ServedModel
+from rondo.gateway.plan import ServedModel, ServedRelease
 from rondo.gateway.reading import UNREADABLE, read
 from rondo.gateway.request import ChatRequest
 from rondo.gateway.turn import Turn
@@ -100,7 +100,7 @@ def asked_of(policy: CachePolicy, turn: Turn, route: Sequence[ServedModel]) -> A
     assert release is not None
     return asked(
         policy,
-        place=(turn.grant.project, release.app, release.hash, *(model.spec.name for model in route)),
+        place=(turn.grant.project, release.app, release.hash, *_arm(release), *(model.spec.name for model in route)),
         messages=turn.rendered,
         fields=request.fields,
         frozen=release.params,
@@ -110,6 +110,12 @@ def asked_of(policy: CachePolicy, turn: Turn, route: Sequence[ServedModel]) -> A
         inputs=request.inputs,
         who=_who(request),
     )
+
+
+def _arm(release: ServedRelease) -> Sequence[str]:
+    """A rollout's baseline begins with an empty cache, as the candidate does: what the stable release has kept so far
+    would make it look quicker and cheaper."""
+    return ("baseline", release.rollout or "") if release.variant == "baseline" else ()
 
 
 def _who(request: ChatRequest) -> str | None:

@@ -17,11 +17,34 @@ from sqlalchemy import Connection
 from rondo.evals import store as runs
 from rondo.evals.evidence import Estimate, Report, Standing
 from rondo.evals.statistics.standing import standing as standing_of
+from rondo.feedback.scores import OUTCOME
 from rondo.monitoring.judging.model import KEY
 from rondo.releases.gate_model import Named
 from rondo.reviews.model import METRIC, WRITER, sample_bound
 from rondo.store.at_once import Asked
 from rondo.store.base import RecordStore
+
+OF_CALLS = frozenset(
+    (
+        "calls.count",
+        "errors.rate",
+        "latency.p50_ms",
+        "latency.p95_ms",
+        "first_token.p95_ms",
+        "cost.total_usd",
+        "cost.per_request_usd",
+        "cost.unknown_count",
+        "handed_over.rate",
+        "handed_over.known_count",
+        "deflection",
+        "feedback.positive_rate",
+        "feedback.count",
+    )
+)
+"""The metrics that come with the calls, by `goal_metrics`. Any other name is that of a score."""
+
+OUTCOMES = "outcomes"
+"""The writer of what clients say became of calls, by whichever key."""
 
 
 class Evaluated(Struct, frozen=True, kw_only=True):
@@ -38,7 +61,8 @@ class Evaluated(Struct, frozen=True, kw_only=True):
 
 
 class Scored(Struct, frozen=True, kw_only=True):
-    """What live judging found of a metric: its mean with the 95 % interval, over the `calls` of so many `users`."""
+    """What live judging, or people, said of a metric: its mean with the 95 % interval, over the `calls` of so many
+    `users`."""
 
     value: float
     low: float | None
@@ -50,7 +74,7 @@ class Scored(Struct, frozen=True, kw_only=True):
 class GoalStatus(Struct, frozen=True, kw_only=True):
     """A goal and where it stands. `value` and `met` are None while it is not measured; then `evaluated` is what an
     evaluation found, where one measured it, and `standing` whether that meets the goal. `scored` is what a value
-    rests on that live judging found."""
+    rests on that live judging or people gave."""
 
     metric: str
     at_least: float | None = None
@@ -80,22 +104,25 @@ def standing(
     `evaluated` is what evaluations found, by metric: for goals that live numbers do not have. `measured` is the app's
     row of `goal_metrics`, where it is known already.
     Goals named `human.<criterion>` are what reviewers said of the `sample_percent` of the calls that they are given,
-    and those named like a score what live judging said of `live_percent` of them.
+    and those named like a score what live judging said of `live_percent` of them. Goals named `outcome.<name>` are what
+    clients said became of the calls.
     """
     params = {"project": project, "app": app, "release": None, "since": since, "until": until}
     if measured is None:
         measured = store.query("goal_metrics", params)[0] if goals else {}
     asked = {"project": project, "release": None, "since": since, "until": until}
-    if any(goal["metric"].startswith(METRIC) for goal in goals):
-        reviewed = scores_of(store, asked, WRITER, {app: sample_percent})
-        measured = {**measured, **{row["name"]: row["value"] for row in reviewed}}
-    live: dict[str, Scored] = {}
-    if any(goal["metric"] not in measured for goal in goals):
-        live = {row["name"]: scored(row) for row in scores_of(store, asked, KEY, {app: live_percent})}
-        measured = {**{name: each.value for name, each in live.items()}, **measured}
+    given: dict[str, Scored] = {}
+    names = {goal["metric"] for goal in goals} - measured.keys()
+    said = {name for name in names if name.startswith(METRIC)}
+    became = {name for name in names if name.startswith(OUTCOME)}
+    writers = (WRITER, sample_percent, said), (OUTCOMES, 100.0, became), (KEY, live_percent, names - said - became)
+    for writer, percent, wanted in writers:
+        rows = scores_of(store, asked, writer, {app: percent}) if wanted else []
+        given |= {row["name"]: scored(row) for row in rows if row["name"] in wanted}
+    measured = {**measured, **{name: each.value for name, each in given.items()}}
     found = evaluated or {}
     return [
-        _judge(goal, measured.get(goal["metric"]), found.get(goal["metric"]), live.get(goal["metric"]))
+        _judge(goal, measured.get(goal["metric"]), found.get(goal["metric"]), given.get(goal["metric"]))
         for goal in goals
     ]
 

@@ -168,7 +168,11 @@ def _limits(ledger: LedgerState) -> Check:
 
 
 def _apps(plan: Plan, project: str) -> Check:
-    faults = [f"{name}: {reason}" for (owner, name), reason in plan.faults.items() if owner == project]
+    faults = [
+        f"{name}: {reason}" + (" What served before goes on." if (owner, name) in plan.apps else "")
+        for (owner, name), reason in plan.faults.items()
+        if owner == project
+    ]
     served = [name for owner, name in plan.apps if owner == project]
     if faults:
         return Check(name="apps", ok=False, detail="; ".join(faults), remedy="Release the app again: `rondo release`.")
@@ -179,7 +183,8 @@ def _apps(plan: Plan, project: str) -> Check:
 
 def _left_out(plan: Plan, project: str) -> list[Check]:
     """Candidates and shadows without which their apps go on."""
-    remedy = "The app goes on without it. Mend that, or end it: `rondo rollout abort`, `rondo shadow --end`."
+    ends = "`rondo rollout abort`, `rondo split --end`, `rondo shadow --end`"
+    remedy = f"The app goes on without it. Mend that, or end it: {ends}."
     return [
         Check(name=f"{app} {_named(what)}", ok=False, detail=f"gets no calls: {reason}", remedy=remedy)
         for (owner, app, what), reason in sorted(plan.unserved.items())
@@ -202,7 +207,7 @@ def _models(plan: Plan, project: str) -> list[Check]:
     }
     found = []
     for name, model in sorted(on_routes.items()):
-        missing: str | None = getattr(model.provider, "missing_key", None)
+        missing = model.missing_key
         found.append(
             Check(
                 name=f"model {name}",

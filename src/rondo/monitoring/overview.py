@@ -59,8 +59,9 @@ class Overview(Struct, frozen=True, kw_only=True):
     totals: dict[str, Any]
 
 
-def serving(connection: Connection, project: str) -> list[Serving]:
-    """What serves whom, for every app of the project, by name."""
+def serving(connection: Connection, project: str, app: str | None = None) -> list[Serving]:
+    """What serves whom, for every app of the project by name, or for one. Raises NotFound."""
+    rows = releases.list_apps(connection, project) if app is None else [releases.get_app(connection, project, app)]
     return [
         Serving(
             app=row.name,
@@ -71,7 +72,7 @@ def serving(connection: Connection, project: str) -> list[Serving]:
                 connection, project, row.name, current.traffic.stable if current else None, row.settings
             ),
         )
-        for row in releases.list_apps(connection, project)
+        for row in rows
         for current in (releases.current_traffic(connection, project, row.name),)
     ]
 

@@ -90,7 +90,7 @@ def read(
 
 
 def _side(found: Counted) -> Side:
-    return Side(calls=found.calls, units=found.units, fresh=found.fresh, immature=found.immature)
+    return Side(calls=found.calls, units=found.units, fresh=found.fresh, immature=found.immature, cached=found.cached)
 
 
 class Reader:
@@ -191,7 +191,14 @@ def _goals(asked: _Asked) -> tuple[list[GoalVerdict], float | None]:
         candidate, baseline = _sides(callers, reward.metric)
         measure = measure_of(reward.metric, candidate, baseline)
         share = candidate_share(candidate, baseline, measure, higher_is_better=reward.at_least is not None)
-    return [_shown(asked, each, goal) for each, goal in zip(verdicts, terms.goals, strict=True)], share
+    return [_shown(asked, _noted(each, terms), goal) for each, goal in zip(verdicts, terms.goals, strict=True)], share
+
+
+def _noted(verdict: GoalVerdict, terms: Terms) -> GoalVerdict:
+    """That nothing waits for a goal that no call tells of."""
+    if verdict.metric not in terms.untold or verdict.candidate_units or verdict.baseline_units:
+        return verdict
+    return structs.replace(verdict, note="No live call tells of it, so no step waits for it.")
 
 
 def _reward(terms: Terms) -> Goal | None:

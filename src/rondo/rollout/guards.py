@@ -3,7 +3,8 @@
 They look at calls as they come, whoever makes them, over the whole rollout and over its last moments: a candidate that
 breaks after a day is not excused by the day. A guard is broken where chance does not explain it: the lower end of a
 confidence sequence is above the limit, and above what the baseline has just now. An outage that strikes both sides is
-not the candidate's doing, and going back would not end it.
+not the candidate's doing, and going back would not end it. Answers from the cache are left out: they never fail, so the
+side that has more of them would look better than it is.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _NAMES = 3
 
 
 class Counted(Struct, frozen=True, kw_only=True):
-    """The calls of one side in a span. `cost_variance` is that of one call with a known price. Callers are of the whole
-    rollout: `fresh` and `immature` as of `Side`."""
+    """The calls of one side in a span; `cached` ones asked no model. `cost_variance` is that of one call with a known
+    price. Callers are of the whole rollout: `fresh` and `immature` as of `Side`."""
 
     units: int = 0
     fresh: int = 0
@@ -39,6 +40,12 @@ class Counted(Struct, frozen=True, kw_only=True):
     priced: int = 0
     cost: float = 0.0
     cost_variance: float = 0.0
+    cached: int = 0
+
+    @property
+    def made(self) -> int:
+        """The calls that asked a model."""
+        return self.calls - self.cached
 
 
 class Span(Struct, frozen=True, kw_only=True):
@@ -54,7 +61,7 @@ def breaches(guards: Guards, spans: Sequence[Span], false_alarms: float) -> list
     alpha = GUARDS_PART * false_alarms / (_NAMES * len(SPANS_S))
     found: dict[str, Breach] = {}
     for span in spans:
-        if span.candidate.calls < guards.least_calls:
+        if span.candidate.made < guards.least_calls:
             continue
         for breach in (
             _share("errors", guards.errors_at_most, span, guards.least_calls, alpha),
@@ -71,17 +78,17 @@ def _share(
 ) -> Breach | None:
     ours, theirs = span.candidate, span.baseline
     bad, bad_theirs = (ours.failed, theirs.failed) if guard == "errors" else (ours.timeouts, theirs.timeouts)
-    usual = bad_theirs / theirs.calls if theirs.calls >= least_calls else 0.0
-    if bad <= max(limit, usual) * ours.calls or share_at_least(bad, ours.calls, alpha) <= max(limit, usual):
+    usual = bad_theirs / theirs.made if theirs.made >= least_calls else 0.0
+    if bad <= max(limit, usual) * ours.made or share_at_least(bad, ours.made, alpha) <= max(limit, usual):
         return None
     what = "failed" if guard == "errors" else "timed out"
-    beside = f" Of the baseline's, {usual:.1%} did." if theirs.calls >= least_calls else ""
+    beside = f" Of the baseline's, {usual:.1%} did." if theirs.made >= least_calls else ""
     return Breach(
         guard=guard,
-        observed=bad / ours.calls,
+        observed=bad / ours.made,
         limit=limit,
-        calls=ours.calls,
-        sentence=f"{bad:,} of the candidate's {ours.calls:,} calls{_when(span)} {what} ({bad / ours.calls:.1%}), and at"
+        calls=ours.made,
+        sentence=f"{bad:,} of the candidate's {ours.made:,} calls{_when(span)} {what} ({bad / ours.made:.1%}), and at"
         f" most {limit:.1%} may.{beside}",
     )
 

@@ -32,7 +32,8 @@ class Terms(Struct, frozen=True, kw_only=True):
     """What a rollout was started with; it never changes. Times are in seconds.
 
     A caller's evidence is what it does within `window_s` of its first call, and counts `settle_s` after that, so that
-    slow calls are over and stored; `maturity_s` more where scores tell of it.
+    slow calls are over and stored; `maturity_s` more where scores tell of it. Nothing says that live calls tell of
+    the goals in `untold`, so that a step waits for their evidence only once a caller does.
     """
 
     steps: list[Step]
@@ -46,20 +47,27 @@ class Terms(Struct, frozen=True, kw_only=True):
     draw_every_s: float = 600.0
     reward: str | None = None
     goals: list[Goal] = []
+    untold: list[str] = []
     guards: Guards = Guards()
 
 
 class Side(Struct, frozen=True, kw_only=True):
     """How much there is of one side: calls, and the callers (users, sessions) that they came from.
 
-    Of the callers, `fresh` came too short a time ago to count for any goal, and `immature` (the fresh ones too) for
-    goals that scores feed.
+    `cached` calls were answered from the cache and are no evidence. Of the callers, `fresh` came too short a time ago
+    to count for any goal, and `immature` (the fresh ones too) for goals that scores feed.
     """
 
     calls: int = 0
     units: int = 0
     fresh: int = 0
     immature: int = 0
+    cached: int = 0
+
+    @property
+    def made(self) -> int:
+        """The calls that asked a model."""
+        return self.calls - self.cached
 
 
 class GoalVerdict(Struct, frozen=True, kw_only=True):

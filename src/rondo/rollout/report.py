@@ -169,6 +169,7 @@ def _lines(it: RolloutView) -> Iterator[str]:
             f" baseline: {reading.baseline.calls:,} calls of {reading.baseline.units:,} callers"
         )
         yield from (f"- {words}" for words in left_out(reading))
+        yield from _sums(reading)
         yield from _goals(reading)
     yield ""
     yield "## What happened"
@@ -181,7 +182,7 @@ def _lines(it: RolloutView) -> Iterator[str]:
 
 
 def left_out(reading: Reading) -> Iterator[str]:
-    """Which callers the verdicts do not rest on yet, a sentence each."""
+    """Which callers and calls the verdicts do not rest on, a sentence each."""
     ours, theirs = reading.candidate, reading.baseline
     if not reading.goals:
         return
@@ -192,6 +193,19 @@ def left_out(reading: Reading) -> Iterator[str]:
             f"not mature yet, so left out of goals that scores feed: {ours.immature:,} callers of the candidate and"
             f" {theirs.immature:,} of the baseline"
         )
+    if ours.cached or theirs.cached:
+        yield (
+            f"no evidence, since the cache answered them: {ours.cached:,} calls of the candidate and"
+            f" {theirs.cached:,} of the baseline"
+        )
+
+
+def _sums(reading: Reading) -> Iterator[str]:
+    """Which goals the candidate does better in, which worse, and which cannot be told."""
+    for opinion in ("better", "worse", "not_enough"):
+        goals = [_escaped(goal.metric) for goal in reading.goals if goal.verdict == opinion]
+        if goals:
+            yield f"- {opinion.replace('not_enough', 'not enough evidence')}: {', '.join(goals)}"
 
 
 def _goals(reading: Reading) -> Iterator[str]:

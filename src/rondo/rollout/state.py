@@ -176,6 +176,8 @@ def _unknown(terms: Terms, reading: Reading | None) -> Iterator[str]:
         if goal.metric in TOTALS or (not goal.guarded and terms.kind == "canary"):
             continue
         verdict = found.get(goal.metric)
+        if goal.metric in terms.untold and (verdict is None or not verdict.candidate_units + verdict.baseline_units):
+            continue
         if verdict is None:
             yield f"evidence: {goal.metric} has not been measured"
         elif not verdict.tolerated and verdict.verdict == "not_enough":
@@ -185,7 +187,7 @@ def _unknown(terms: Terms, reading: Reading | None) -> Iterator[str]:
 def _calls(step: Step, reading: Reading | None) -> int:
     if reading is None:
         return 0
-    return reading.shadow_calls if step.kind == "shadow" else reading.candidate.calls
+    return reading.shadow_calls if step.kind == "shadow" else reading.candidate.made
 
 
 def _what(step: Step) -> str:

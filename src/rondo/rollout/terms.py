@@ -8,7 +8,9 @@ from typing import Any
 from rondo.durations import parse_duration
 from rondo.errors import InvalidRequest, SettingsError
 from rondo.releases import gate_terms
+from rondo.releases.gate import LIVE_ONLY, OF_PRODUCTION
 from rondo.rollout.model import TOTALS, Guards, Terms
+from rondo.rollout.verdict import MEASURES
 from rondo.settings.project import rollout_settings
 from rondo.settings.rollout import RolloutSettings
 from rondo.settings.steps import parse_step
@@ -46,6 +48,7 @@ def _terms(settings: RolloutSettings, app_settings: Mapping[str, Any]) -> Terms:
         draw_every_s=parse_duration(settings.draw_every),
         reward=settings.reward or (goals[0].metric if settings.kind == "bandit" and goals else None),
         goals=goals,
+        untold=[goal.metric for goal in goals if not _is_told(goal.metric, app_settings)],
         guards=Guards(
             errors_at_most=guards.errors_at_most,
             timeouts_at_most=guards.timeouts_at_most,
@@ -55,14 +58,31 @@ def _terms(settings: RolloutSettings, app_settings: Mapping[str, Any]) -> Terms:
     )
 
 
+def _is_told(metric: str, app_settings: Mapping[str, Any]) -> bool:
+    """Whether live calls are known to tell of it: by themselves, by what users, reviewers and programs say of them, or
+    by a scorer of `[live]`. What only evaluations measure was the gate's to judge, and no rollout may wait for it."""
+    scorers = (app_settings.get("live") or {}).get("scorers") or []
+    names = [str(each.get("name") or each.get("judge") or each.get("kind")) for each in scorers]
+    return (
+        metric in MEASURES
+        or metric in LIVE_ONLY
+        or metric.startswith(OF_PRODUCTION)
+        or any(metric == name or metric.startswith(f"{name}.") for name in names)
+    )
+
+
 def _checked(terms: Terms) -> Terms:
     """Raises InvalidRequest for what could never come to an end."""
-    counted = [goal for goal in terms.goals if goal.metric not in TOTALS and (goal.guarded or terms.kind != "canary")]
+    counted = [
+        goal
+        for goal in terms.goals
+        if goal.metric not in TOTALS and goal.metric not in terms.untold and (goal.guarded or terms.kind != "canary")
+    ]
     if any(step.until_evidence for step in terms.steps):
         if not counted:
             raise InvalidRequest(
-                "A step lasts until there is evidence, and the app has no guarded goal to have evidence of.",
-                remedy="Declare [[goals]] in rondo.toml, or give the step a time.",
+                "A step lasts until there is evidence, and live calls tell of no guarded goal of the app.",
+                remedy="Declare such [[goals]] in rondo.toml, e.g. for `errors.rate`, or give the step a time.",
                 param="steps",
             )
         if not terms.baseline:

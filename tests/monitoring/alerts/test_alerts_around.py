@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitoring.alerts.alerts_house import HOOKS, Records, Time, Watch, fill
+from monitoring.alerts.alerts_house import HOOKS, Records, Time, Watch, declare, fill
 from rondo.catalog.engine import Catalog
 from rondo.limits.ledger import LedgerState
 from rondo.limits.status import Budget, Status, Use
@@ -67,12 +67,26 @@ def test_records_that_wait_are_an_alert(catalog: Catalog, records: Records, time
 
 def test_drift_is_an_alert_with_its_own_calls(catalog: Catalog, records: Records, time: Time) -> None:
     report = Drifted(part="topics", share=1.4, sentence="A topic is new: parking.", traces=["t1", "t2"])
-    rule = about({"on": "drift", "severity": "info"})
-    watch = Watch(fill(catalog, rule), records, time, drift=lambda connection, project, app: [report])
+    declared = {**about({"on": "drift", "severity": "info"}), "drift": {"window": "24h"}}
+    watch = Watch(fill(catalog, declared), records, time, drift=lambda connection, project, app: [report])
     alert = watch.look(6).one()
     assert alert.status == "firing"
     assert alert.severity == "info"
     assert watch.notices()[0].payload["data"]["traces"] == ["t1", "t2"]
+
+
+def test_drift_that_nobody_looks_for_any_more_takes_its_alert_with_it(
+    catalog: Catalog, records: Records, time: Time
+) -> None:
+    report = Drifted(part="topics", share=1.4, sentence="A topic is new: parking.", traces=["t1"])
+    rule = about({"on": "drift"})
+    watch = Watch(fill(catalog, {**rule, "drift": {"window": "24h"}}), records, time, drift=lambda *_: [report])
+    assert watch.look(6).one().status == "firing"
+    declare(catalog, rule)
+    assert watch.look(6).open() == [], "the last report stands, and no other will follow it"
+    assert watch.told() == ["firing", "resolved"]
+    (seen,) = watch.alarms.watched("p")[0].seen
+    assert "declares no [drift]" in seen.sentence
 
 
 def test_a_budget_that_is_taken_away_takes_its_alert_with_it(catalog: Catalog, records: Records, time: Time) -> None:

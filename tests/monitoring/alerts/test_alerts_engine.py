@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -13,7 +14,8 @@ from rondo.catalog.engine import Catalog
 from rondo.errors import NotFound, Unavailable
 from rondo.governance import projects
 from rondo.limits.status import Status
-from rondo.monitoring.alerts import engine, store, verbs, view
+from rondo.monitoring.alerts import engine, notice, store, verbs, view
+from rondo.monitoring.alerts.model import Alert
 from rondo.monitoring.alerts.verbs import Quiet
 from rondo.releases import manifest as manifests
 from rondo.releases import store as releases
@@ -46,6 +48,30 @@ def test_a_missed_goal_fires_is_told_once_and_ends(watch: Watch, records: Record
     assert payload["type"] == "alert.firing"
     assert payload["data"]["alert"] == alert.id
     assert payload["data"]["links"]["calls"].startswith("/calls?app=bot&arm=live&status=error&since=")
+
+
+def test_the_list_of_all_calls_reaches_from_before_its_beginning_to_its_end(watch: Watch, records: Records) -> None:
+    """It ended at the worst look: of an alert that went on it showed the first errors only."""
+    records.set(0.9)
+    watch.look(LASTING)
+    records.set(0.2)
+    watch.look(100)
+    alert = watch.one()
+    window = linked(alert)
+    assert window == {"since": clock.iso(alert.began_at - 3_600_000_000)}
+    records.set(0.01)
+    watch.look(LASTING + 1)
+    (over,) = watch.ended()
+    assert over.ended_at is not None
+    assert linked(over) == {**window, "until": clock.iso(over.ended_at)}
+
+
+def linked(alert: Alert) -> dict[str, str]:
+    """The window of the list that an alert links."""
+    address = notice.calls_page(alert)
+    assert address is not None
+    words = dict(parse_qsl(urlsplit(address).query))
+    return {name: words[name] for name in ("since", "until") if name in words}
 
 
 def test_one_of_two_calls_that_fails_wakes_nobody(watch: Watch, records: Records) -> None:

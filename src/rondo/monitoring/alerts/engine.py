@@ -174,10 +174,8 @@ class Alarms:
             changes.write(connection, look)
 
     def _known(self, connection: Connection, project: str, spent: Status | None) -> _Known:
-        apps: list[tuple[str, Mapping[str, Any]]] = [
-            (app.name, app.settings) for app in releases.list_apps(connection, project)
-        ]
-        rules = [rule for name, about in apps for rule in rules_of_app(name, about)]
+        apps: dict[str, Mapping[str, Any]] = {app.name: app.settings for app in releases.list_apps(connection, project)}
+        rules = [rule for name, about in apps.items() for rule in rules_of_app(name, about)]
         found: dict[tuple[str, str], list[Seen]] = {}
         for rule in rules:
             if rule.on == "budget":
@@ -185,13 +183,15 @@ class Alarms:
             elif rule.on == "judge_drift":
                 found[rule.app, rule.name] = surroundings.judge_drift(rule, connection, project)
             elif rule.on == "drift":
-                found[rule.app, rule.name] = surroundings.drift(rule, self._drift(connection, project, rule.app))
+                is_looked_for = bool(apps[rule.app].get("drift"))
+                reports = self._drift(connection, project, rule.app) if is_looked_for else None
+                found[rule.app, rule.name] = surroundings.drift(rule, reports)
         self._unread[project] = [
             f"{name}: its [alerts] cannot be read by this server, so nobody is told"
-            for name, about in apps
+            for name, about in apps.items()
             if is_unread(about)
         ]
-        settings = {name: settings_of(about) for name, about in apps}
+        settings = {name: settings_of(about) for name, about in apps.items()}
         return _Known(rules=rules, settings=settings, open=store.open_alerts(connection, project), surroundings=found)
 
     def _see(self, rule: Rule, numbers: Numbers, known: _Known) -> Watched:

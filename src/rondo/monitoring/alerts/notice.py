@@ -5,7 +5,6 @@ Paths are of the console; whoever sends it puts the address before them that peo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -86,9 +85,19 @@ def release_words(app: str, behind: Behind) -> str:
     return f"{told} ({behind.reason})" if behind.reason else told
 
 
-def address_of(calls: Mapping[str, str] | None) -> str | None:
-    """The page of the console that lists all calls that these words find."""
-    return None if calls is None else f"/calls?{urlencode(dict(calls))}"
+def calls_page(alert: Alert) -> str | None:
+    """The page of the console that lists all calls behind it, from the window before it began to its end, or to now
+    while it goes on; None where no calls are behind it. What they have in common is as at its worst."""
+    if alert.worst.calls is None:
+        return None
+    words = dict(alert.worst.calls)
+    worst_until = words.pop("until", None)
+    if worst_until is not None and alert.on != "budget":  # its calls are those of its day or month
+        since = clock.parse_time(words["since"])
+        words["since"] = clock.iso(min(since, alert.began_at - (clock.parse_time(worst_until) - since)))
+    if alert.ended_at is not None:
+        words["until"] = clock.iso(alert.ended_at)
+    return f"/calls?{urlencode(words)}"
 
 
 def with_address(payload: dict[str, Any], console: str | None) -> dict[str, Any]:
@@ -104,6 +113,6 @@ def _links(alert: Alert) -> dict[str, str | None]:
     release = f"/releases/{quote(alert.app, safe='')}/{numbers[-1]}" if numbers else None
     return {
         "alert": f"/alerts/{quote(alert.id, safe='')}",
-        "calls": address_of(alert.worst.calls),
+        "calls": calls_page(alert),
         "release": release,
     }

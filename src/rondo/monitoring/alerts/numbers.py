@@ -7,8 +7,7 @@ from typing import Any
 from rondo.monitoring.alerts.declared import COUNTED
 from rondo.monitoring.alerts.model import Rule
 from rondo.monitoring.alerts.usual import DAYS, earlier
-from rondo.monitoring.goals import scores_of, standing
-from rondo.reviews.model import METRIC, WRITER
+from rondo.monitoring.goals import standing
 from rondo.store.base import RecordStore
 
 _DAY_US = 86_400_000_000
@@ -53,23 +52,19 @@ class Numbers:
         if metric in row:
             value, (column, _) = row[metric], COUNTED.get(metric, ("calls.count", True))
             return (None if value is None else float(value)), int(row[column] or 0)
-        since = self.since(window_s)
-        if metric.startswith(METRIC):
-            asked = {"project": self._project, "release": None, "since": since, "until": self._now}
-            rows = scores_of(self._records, asked, WRITER, {rule.app: rule.sample_percent})
-            return next(((row["value"], int(row["calls"])) for row in rows if row["name"] == metric), (None, 0))
         goal = {"metric": metric, "at_most": rule.above, "at_least": rule.below}
         (found,) = standing(
             self._records,
             self._project,
             rule.app,
             [goal],
-            since=since,
+            since=self.since(window_s),
             until=self._now,
+            sample_percent=rule.sample_percent,
             live_percent=rule.live_percent,
             measured=row,
         )
-        return found.value, found.scored.calls if found.scored is not None else int(row["calls.count"] or 0)
+        return found.value, found.scored.calls if found.scored is not None else 0
 
     def usual(self, app: str, window_s: float, metric: str, *, least: int) -> list[float]:
         """What it was in comparable windows before, the oldest first; `least` is how many calls such a window needs.

@@ -98,8 +98,10 @@ def judge_drift(rule: Rule, connection: Connection, project: str) -> list[Seen]:
     ]
 
 
-def drift(rule: Rule, reports: list[Drifted]) -> list[Seen]:
-    """As the newest reports say it."""
+def drift(rule: Rule, reports: list[Drifted] | None) -> list[Seen]:
+    """As the newest reports say it; None where nobody looks for drift, and so no other report will follow."""
+    if reports is None:
+        return [_none(rule, "Nobody looks for drift: the app declares no [drift].")]
     found = []
     for each in reports:
         level, excess = level_of(each.share, 1.0, above=True)

@@ -13,7 +13,7 @@ from rondo.monitoring.alerts import store
 from rondo.monitoring.alerts.declared import settings_of
 from rondo.monitoring.alerts.engine import Watched
 from rondo.monitoring.alerts.model import SEVERITIES, Alert, AlertEvent, Notice, Rule, Silence, fingerprint
-from rondo.monitoring.alerts.notice import address_of, release_words
+from rondo.monitoring.alerts.notice import calls_page, release_words
 from rondo.monitoring.health import Check
 from rondo.releases import store as releases
 
@@ -154,7 +154,7 @@ def _shown(alert: Alert, silences: Sequence[Silence], now: int) -> AlertView:
         alert=alert,
         state=state,
         release=None if alert.release is None else release_words(alert.app, alert.release),
-        calls=address_of(alert.worst.calls),
+        calls=calls_page(alert),
         silenced_by=silence,
     )
 

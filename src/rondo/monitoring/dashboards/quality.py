@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from rondo.feedback.scores import OUTCOME
 from rondo.monitoring.dashboards.evaluations import EvaluationSeries
 from rondo.monitoring.dashboards.traffic import Values, lined_up
 from rondo.monitoring.dashboards.window import Chosen, Window
-from rondo.monitoring.goals import ask_scores, scored
+from rondo.monitoring.goals import OF_CALLS, OUTCOMES, ask_scores, scored
 from rondo.monitoring.judging.model import KEY
 from rondo.reviews.model import METRIC, WRITER
 from rondo.store.at_once import Asked, Rows, ask_at_once
@@ -197,8 +198,8 @@ def _goals(rows: Measured, buckets: Sequence[int], apps: Sequence[AppGoals]) -> 
 def measured(store: RecordStore, asked: Mapping[str, Any], apps: Sequence[AppGoals]) -> Measured:
     """What goals are held against; `asked` as of `goal_series`.
 
-    Goals named `human.<criterion>` are means of what people said, and others that no metric of calls has, of scores
-    that live judging gave; both with their intervals.
+    Goals named `human.<criterion>` are means of what people said, those named `outcome.<name>` of what clients said
+    became of calls, and others that no metric of calls has, of scores that live judging gave; all with their intervals.
     """
     return _put_together(ask_at_once(store, *ask_goals(asked, apps)), apps)
 
@@ -206,14 +207,20 @@ def measured(store: RecordStore, asked: Mapping[str, Any], apps: Sequence[AppGoa
 def ask_goals(asked: Mapping[str, Any], apps: Sequence[AppGoals]) -> list[Asked]:
     """The questions whose rows tell how the apps' goals stand: metrics of calls first, then scores."""
     within = {name: value for name, value in asked.items() if name != "app"}
-    metrics = {each.app: {goal["metric"] for goal in each.goals} for each in apps}
-    live = {
-        each.app: each.live_percent for each in apps if any(not name.startswith(METRIC) for name in metrics[each.app])
-    }
-    human = {
-        each.app: each.human_percent for each in apps if any(name.startswith(METRIC) for name in metrics[each.app])
-    }
-    scores = ask_scores(within, KEY, live), ask_scores(within, WRITER, human)
+    live: dict[str, float] = {}
+    human: dict[str, float] = {}
+    outcomes: dict[str, float] = {}
+    for each in apps:
+        names = {goal["metric"] for goal in each.goals} - OF_CALLS
+        said = {name for name in names if name.startswith(METRIC)}
+        became = {name for name in names if name.startswith(OUTCOME)}
+        if said:
+            human[each.app] = each.human_percent
+        if became:
+            outcomes[each.app] = 100.0
+        if names - said - became:
+            live[each.app] = each.live_percent
+    scores = [ask_scores(within, *of) for of in ((KEY, live), (WRITER, human), (OUTCOMES, outcomes))]
     return [Asked("goal_series", asked), *(each for each in scores if each is not None)]
 
 

@@ -1,7 +1,8 @@
 -- What scorers or people said of apps' live calls, as goals have it: a row per app, score's name and bucket of [since, until),
 -- and one per app and name over all of it (bucket_at NULL). Times are of the calls.
--- Parameters: project, writer (of the scores: 'live' for scorers, 'reviews' for people), apps, below (of each app),
--- release (NULL: all), since, until, bucket_us. Buckets begin at multiples of it.
+-- Parameters: project, writer (of the scores: 'live' for scorers, 'reviews' for people, 'outcomes' for what clients say
+-- became of calls), apps, below (of each app), release (NULL: all), since, until, bucket_us. Buckets begin at multiples
+-- of it.
 -- Only calls in the sample count, whose hashes are below: of a rollout's calls more are scored, and those that users voted
 -- down are reviewed because something is wrong with them; a mean over these says nothing of the rest.
 -- `variance` is that of the mean, users (else sessions, else traces) being independent of each other.
@@ -11,7 +12,8 @@ WITH asked AS (
 wanted AS (
     SELECT app, started_at // $bucket_us * $bucket_us AS bucket_at, name, unit, trace_id, value
     FROM {judgements} JOIN asked USING (app)
-    WHERE key_id = $writer AND kind <> 'user' AND arm = 'live' AND value IS NOT NULL AND place < below
+    WHERE CASE WHEN $writer = 'outcomes' THEN kind = 'outcome' ELSE key_id = $writer AND kind <> 'user' END
+        AND arm = 'live' AND value IS NOT NULL AND place < below
         AND ($release::BIGINT IS NULL OR "release" = $release::BIGINT)
 ),
 -- Several people may judge a call, a scorer does so once.

@@ -4,11 +4,12 @@
 -- metrics (names, one a line; `feedback.positive_rate` is all that users said with yes or no).
 -- A caller counts `maturity` after its window, or with its first score where that comes later. What is said of its calls
 -- after that moment does not change it any more. Scores of one call are averaged before the calls are.
+-- Answers from the cache do not count: they repeat one that counted already, for as many callers as ask the same.
 WITH mine AS MATERIALIZED (
     SELECT
         hash(CASE WHEN $by_session THEN coalesce(nullif(session, ''), nullif("user", ''), trace_id)
             ELSE coalesce(nullif("user", ''), nullif(session, ''), trace_id) END) AS unit,
-        variant = 'candidate' AS ours, started_at, trace_id
+        variant = 'candidate' AS ours, started_at, trace_id, cache IS NULL AS made
     FROM calls
     WHERE project = $project AND app = $app AND rollout = $rollout AND started_at >= $since
         AND coalesce(arm, 'live') = 'live' AND variant IS NOT NULL
@@ -22,7 +23,7 @@ ripe AS (
 traces AS (
     SELECT trace_id, unit, any_value(ours) AS ours, any_value(began) + $window + $settle + $maturity AS ripe_at
     FROM mine JOIN ripe USING (unit, ours)
-    WHERE started_at <= began + $window
+    WHERE started_at <= began + $window AND made
     GROUP BY trace_id, unit
 ),
 wanted AS (

@@ -3,6 +3,7 @@
 -- Parameters: project, app, rollout, since, now, by_session, spans (lengths in microseconds, one a line; 0: all of it),
 -- counts_after, matures_after (microseconds after a caller's first call).
 -- A call counts in a span by its end. What ended after `now` was timed by another clock, and counts as well.
+-- `cached` answers ask no model: they neither fail nor cost, and are no call for the price of one.
 -- A caller belongs to the side of its first call. `fresh` of them do not count yet, `immature` not for what scores tell.
 WITH mine AS MATERIALIZED (
     SELECT
@@ -10,7 +11,8 @@ WITH mine AS MATERIALIZED (
             ELSE coalesce(nullif("user", ''), nullif(session, ''), trace_id) END) AS unit,
         coalesce(variant, 'candidate') = 'candidate' AS ours, coalesce(arm, 'live') = 'shadow' AS shadow, started_at,
         started_at + (duration_ms * 1000)::BIGINT AS ended_at,
-        failed, failed AND error_code = 'upstream_timeout' AS timed_out, cost_usd
+        failed, failed AND error_code = 'upstream_timeout' AS timed_out, cache IS NOT NULL AS cached,
+        CASE WHEN cache IS NULL THEN cost_usd END AS cost_usd
     FROM calls
     WHERE project = $project AND app = $app AND rollout = $rollout AND started_at >= $since
         AND coalesce(arm, 'live') IN ('live', 'shadow')
@@ -26,7 +28,8 @@ spans AS (
     SELECT unnest(string_split($spans, chr(10)))::BIGINT AS span
 ),
 counted AS (
-    SELECT span, ours, shadow, count(*) AS calls, count(*) FILTER (WHERE failed) AS failed,
+    SELECT span, ours, shadow, count(*) AS calls, count(*) FILTER (WHERE cached) AS cached,
+        count(*) FILTER (WHERE failed) AS failed,
         count(*) FILTER (WHERE timed_out) AS timeouts,
         count(cost_usd) AS priced, coalesce(sum(cost_usd), 0) AS cost, coalesce(var_samp(cost_usd), 0) AS cost_variance
     FROM mine, spans

@@ -1,11 +1,12 @@
 -- The newest calls of a rollout's candidate that are bad in one respect, for the reader to open.
 -- Parameters: project, app, rollout, since, metric, beyond, more_is_bad, limit.
--- Bad is a value above `beyond` where `more_is_bad`, and below it elsewhere.
+-- Bad is a value above `beyond` where `more_is_bad`, and below it elsewhere. Answers from the cache are no evidence.
 WITH candidates AS (
     SELECT trace_id, started_at, failed, error_code, duration_ms, first_token_ms, cost_usd, tokens, handed_over
     FROM calls
     WHERE project = $project AND app = $app AND rollout = $rollout AND started_at >= $since
         AND coalesce(variant, 'candidate') = 'candidate' AND coalesce(arm, 'live') IN ('live', 'shadow')
+        AND cache IS NULL
 ),
 marked AS (
     SELECT trace_id, started_at, CASE $metric

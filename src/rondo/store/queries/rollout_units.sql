@@ -5,12 +5,13 @@
 -- A caller is a user, a session or a trace, and belongs to the side of its first call; its value is the mean over its
 -- calls in the `window` after that one, and of durations one of those calls, chosen by an id that means nothing.
 -- It counts once the window has been over for `settle`, and does not change from then on.
+-- Answers from the cache have no values: they repeat one that counted already, for as many callers as ask the same.
 WITH mine AS MATERIALIZED (
     SELECT
         hash(CASE WHEN $by_session THEN coalesce(nullif(session, ''), nullif("user", ''), trace_id)
             ELSE coalesce(nullif("user", ''), nullif(session, ''), trace_id) END) AS unit,
         variant = 'candidate' AS ours, started_at, hash(span_id) AS lot,
-        failed, duration_ms, first_token_ms, cost_usd, tokens, handed_over
+        failed, duration_ms, first_token_ms, cost_usd, tokens, handed_over, cache IS NULL AS made
     FROM calls
     WHERE project = $project AND app = $app AND rollout = $rollout AND started_at >= $since
         AND coalesce(arm, 'live') = 'live' AND variant IS NOT NULL
@@ -30,7 +31,7 @@ told AS (
         avg(tokens) AS tokens,
         avg(handed_over::INTEGER) FILTER (WHERE NOT failed) AS handed_over
     FROM mine JOIN ripe USING (unit, ours)
-    WHERE started_at <= began + $window
+    WHERE started_at <= began + $window AND made
     GROUP BY unit
 ),
 wanted AS (
