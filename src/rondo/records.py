@@ -1,6 +1,7 @@
-"""What every room speaks: a Call, its Spans, Scores, and the TraceSpans of other programs.
+"""What every room speaks: a Call, its Spans, Scores, and the TraceSpans and CallMessages of other programs.
 
-They are written once, to the journal, as JSON, and never changed. Field names here are the column names of the
+They are written once, to the journal, as JSON, and never changed (but for the texts of a traced call, which may come
+after it: `CallMessage`). Field names here are the column names of the
 record store. Times are microseconds since the epoch, durations milliseconds, money US dollars. `None` means
 "not known", never zero.
 """
@@ -198,6 +199,28 @@ class TraceSpan(Struct, frozen=True, kw_only=True):
     resource: str = "{}"
 
 
+class CallMessage(Struct, frozen=True, kw_only=True):
+    """A message of a traced call that another program told apart from the call's span, by a log record.
+
+    `message` is JSON as a Call's `input` has it, `text` its text, `role` who says it, `side` whether the model was
+    given it or said it. Messages of a call are in the order of `told_at`, those of one log record in that of `number`.
+    The same `id` written twice is one message. The store puts it into its call and forgets it after a day.
+    """
+
+    id: str
+    project: str
+    key_id: str
+    trace_id: str
+    span_id: str
+    side: Literal["input", "output"]
+    told_at: int
+    number: int
+    role: str
+    text: str
+    message: str
+    received_at: int
+
+
 class Score(Struct, frozen=True, kw_only=True):
     """A judgement of a trace. The same `id` written twice is one score: the later one stands.
 
@@ -219,14 +242,18 @@ class Score(Struct, frozen=True, kw_only=True):
     created_at: int
 
 
+Record = Call | Score | TraceSpan | CallMessage
+
+
 class Kind(IntEnum):
-    """What a journal entry holds: the JSON of a Call, of a Score, or of a TraceSpan; or a whole request of
-    OpenTelemetry's as it came, of which the drain makes them (`traces/otlp/expand.py`)."""
+    """What a journal entry holds: the JSON of a Call, of a Score, of a TraceSpan, or of a CallMessage; or a whole
+    request of OpenTelemetry's as it came, of which the drain makes them (`traces/otlp/expand.py`)."""
 
     CALL = 1
     SCORE = 2
     SPAN = 3
     OTLP = 4
+    MESSAGE = 5
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -256,7 +283,7 @@ _ENCODER = msgspec.json.Encoder()
 _LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def to_json(record: Call | Score | TraceSpan) -> bytes:
+def to_json(record: Record) -> bytes:
     """A record as a journal holds it: one line of JSON.
 
     Text from the wire can hold halves of surrogate pairs, which no UTF-8 can carry. They become U+FFFD, so that an

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -28,6 +29,21 @@ async def test_a_suite_is_run_on_production(evaluating: Evaluating) -> None:
     assert run["spent_usd"] == pytest.approx(6 * 20e-6)
     assert metric(run, "cost.per_request_usd")["estimate"]["value"] == pytest.approx(20e-6)
     assert metric(run, "errors.rate")["estimate"]["value"] == 0
+
+
+async def test_who_waits_for_a_run_is_told_of_every_change_of_its_status(
+    evaluating: Evaluating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rondo.evals.runner._LOOK_EVERY_S", 3600.0)  # or else it would be seen by looking
+    evaluating.numbers(6)
+    run = await evaluating.start(targets=["production"])
+    statuses = [run["status"]]
+    async with asyncio.timeout(30):
+        while statuses[-1] in ("queued", "running"):
+            path = f"/api/runs/{run['id']}"
+            run = await evaluating.live.get(path, wait=10, done=run["total"], status=run["status"])
+            statuses.append(run["status"])
+    assert statuses in (["queued", "running", "finished"], ["queued", "finished"])
 
 
 async def test_a_draft_is_compared_with_production(evaluating: Evaluating) -> None:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from rondo.allocator import hold_little
 from rondo.cli.client import Api, over_asgi, over_network
 from rondo.errors import Conflict, NotFound, SettingsError, Unauthorized, Unavailable
 from rondo.settings.environment import DATA, environment
@@ -139,6 +140,7 @@ async def _server_of(data: Path, stack: AsyncExitStack) -> Any:
     open_server: Callable[..., AbstractAsyncContextManager[Any]]
     for _ in range(round(_WAIT_S / _LOOK_EVERY_S)):
         if not _is_locked(data / "lock"):
+            hold_little()
             open_server = import_module("rondo.server.app").open_server
             try:
                 return await stack.enter_async_context(open_server(data, resumes=False))

@@ -60,11 +60,8 @@ async def _watched(api: Api, run: dict[str, Any]) -> dict[str, Any]:
             if looks % _TELL_EVERY == 0 or line.overwrites:
                 line.show(progress(run))
             looks += 1
-            run = await api.get(
-                f"/api/runs/{segment(run['id'])}", wait=_WAIT_S, done=run["progress"]["done"], status=run["status"]
-            )
-            if not line.overwrites:
-                await asyncio.sleep(0.2)
+            known = run["progress"]["done"] if line.overwrites else run["total"]  # a log has no use for every step
+            run = await api.get(f"/api/runs/{segment(run['id'])}", wait=_WAIT_S, done=known, status=run["status"])
     finally:
         line.end()
     return run

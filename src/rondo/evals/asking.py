@@ -1,7 +1,8 @@
 """Asking for one run: each question to a release or a model goes through the gateway's own pipeline, once.
 
-What is busy is asked again later, a little slower; a model that was waited for, and could not be reached even then, is
-not waited for again until it has answered, so that one that is away keeps nobody else waiting. Where the run's budget
+What is busy or out of reach is asked again later, a little slower; a model that was waited for in vain is not waited
+for again until it has answered, so that one that is away keeps nobody else waiting. Where all that the run is about are
+away, nothing more is asked: it would only be errors, and the run can go on when they are back. Where the run's budget
 has no room beside what is under way, it is asked again when that has ended; where there is none even so, OutOfBudget
 ends the run. What an earlier life of the run was told, and could not keep, is found in the records, so that nothing is
 paid twice.
@@ -10,15 +11,18 @@ paid twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import structs
 
+from rondo import clock
 from rondo.errors import (
     BudgetExceeded,
+    ConnectTimeout,
+    KeyMissing,
     PriceUnknown,
     RondoError,
     Unauthorized,
@@ -35,6 +39,7 @@ from rondo.evals.targets import Subject
 from rondo.gateway.evaluated import Budget, Evaluated, run_budget
 from rondo.gateway.pace import Pace, may_go_well
 from rondo.gateway.result import Answered
+from rondo.gateway.spending import may_have_cost
 from rondo.governance.model import Grant
 from rondo.limits.model import to_nano
 from rondo.providers.base import Path
@@ -44,6 +49,12 @@ RUN, KEY, CASE = "eval_run", "eval_key", "eval_case"
 """Tags of an evaluation's records."""
 
 _MOST_TRIES = 8
+_PATIENCE_S = 45.0
+_PATIENCE_TIMES = 5
+"""Who has given no answer for so long, and so often in a row, is away."""
+_LONGEST_WAIT_S = 15
+"""For a model that is out of reach: when it is back tells only a try."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -78,6 +89,14 @@ class Halted(BaseException):
     of it."""
 
 
+class _Silence(NamedTuple):
+    """Since when a model could not be had, how often, without an answer between, and why; `since` is monotonic."""
+
+    since: float
+    times: int
+    why: RondoError
+
+
 class Asking:
     """Everything that one run asks."""
 
@@ -91,8 +110,10 @@ class Asking:
         recovered: Recover | None = None,
         tries: int = _MOST_TRIES,
         budget: Budget | None = None,
+        about: Collection[str] = (),
     ) -> None:
-        """`budget` is in the place of the run's own."""
+        """`budget` is in the place of the run's own. `about` are the identities of those without whom nothing is worth
+        asking, if there are any."""
         self.pace = Pace(run.max_concurrency)
         self.spent_usd = run.spent_usd
         self.refused: str | None = None
@@ -109,6 +130,8 @@ class Asking:
         self._alone = asyncio.Lock()
         self._is_tight = False
         self._busy = 0
+        self._about = frozenset(about)
+        self._silent: dict[str, _Silence] = {}
         self._away: set[str] = set()
         self._changed = asyncio.Event()
 
@@ -135,17 +158,35 @@ class Asking:
             try:
                 answer = await self._once(path, encoded, evaluated, tags, context)
             except RondoError as error:
-                if tries >= self._tries or not may_go_well(error) or subject.identity in self._away:
-                    if tries > 1 and _is_away(error):
-                        self._away.add(subject.identity)
+                self._note(subject, error, tries)
+                if self.refused is not None and _is_away(error):
+                    raise Halted from None
+                if tries >= self._tries or not _is_worth_a_wait(error) or subject.identity in self._away:
                     raise
-                self.pace.sent_back(tries, error.retry_after)
+                asked = error.retry_after
+                self.pace.sent_back(tries, min(asked, _LONGEST_WAIT_S) if asked and _is_away(error) else asked)
             else:
+                self._silent.pop(subject.identity, None)
                 self._away.discard(subject.identity)
                 return answer
             finally:
                 self.pace.leave()
         raise Halted
+
+    def _note(self, subject: Subject, error: RondoError, tries: int) -> None:
+        """Remember who cannot be had; where nobody can whom this is about, that is the end."""
+        who, now = subject.identity, clock.monotonic()
+        if not _is_away(error):
+            if isinstance(error, UpstreamError):  # it is there, to say so
+                self._silent.pop(who, None)
+            return
+        before = self._silent.get(who, _Silence(now, 0, error))
+        why = error if isinstance(error, UpstreamError) else before.why  # the gateway's own says less
+        silence = self._silent[who] = _Silence(before.since, before.times + 1, why)
+        if tries >= self._tries or (silence.times >= _PATIENCE_TIMES and now - silence.since >= _PATIENCE_S):
+            self._away.add(who)
+        if self._about and self._about <= self._away:
+            self._refuse(f"{subject.target.label} has answered nothing for {now - silence.since:.0f} s: {why}")
 
     async def _once(
         self,
@@ -294,6 +335,13 @@ class ModelAsks:
         answer = await self._asking.ask(subject, where, body, key=key, case=case)
         self.to_keep[key] = answer
         return answer
+
+
+def _is_worth_a_wait(error: RondoError) -> bool:
+    """Whether to ask again later: what may go well then, and what has reached nobody, so that it has cost nothing."""
+    if isinstance(error, UpstreamUnreachable | ConnectTimeout):
+        return not may_have_cost(error) and not isinstance(error, KeyMissing)
+    return may_go_well(error)
 
 
 def _is_away(error: RondoError) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, structs
@@ -61,7 +61,9 @@ class Evaluating:
         asking: Asking,
         asks: ModelAsks,
         scorers: Sequence[Scorer],
+        tell: Callable[[], None],
     ) -> None:
+        """`tell` is called when there are new results."""
         self._catalog = catalog
         self._run = run
         self._suite = suite
@@ -78,7 +80,7 @@ class Evaluating:
         self._since, self._done_before = clock.monotonic(), run.done
         self._halted = False
         self._over = False
-        self.changed = asyncio.Event()
+        self._tell = tell
 
     @property
     def is_halted(self) -> bool:
@@ -258,10 +260,6 @@ class Evaluating:
             store.insert_results(connection, run.project, run.id, kept)
             store.keep_said(connection, run.project, said)
             store.update_run(connection, run.id, ("running", "paused", "cancelled"), **values)
-
-    def _tell(self) -> None:
-        told, self.changed = self.changed, asyncio.Event()
-        told.set()
 
 
 async def _score(scorer: Scorer, case: Case) -> Scored:

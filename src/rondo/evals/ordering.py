@@ -91,7 +91,7 @@ def require_keys(every: Subjects, project: str, order: Order, subjects: Sequence
     answers all came from its fallback would show what nobody asked for. Where one of the targets is to be chosen, one
     that cannot answer is not in the way: it comes last. Raises InvalidRequest."""
     for whose, model in _meant_to_answer(every, project, order, subjects):
-        missing: str | None = getattr(model.provider, "missing_key", None)
+        missing = model.missing_key
         if missing is not None:
             raise InvalidRequest(
                 f"The model {model.spec.name!r} of {whose} has no key: {missing} is not set.",

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+from weakref import WeakValueDictionary
 
 from msgspec import structs
 
@@ -51,6 +52,7 @@ class Runner:
         self._subjects = subjects
         self._recorded = recorded
         self._under_way: dict[str, Evaluating] = {}
+        self._changes: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     async def run(self, run_id: str) -> None:
         """Until the run has ended, is paused, or waits for scores; not at all where another server has it in hand."""
@@ -79,22 +81,32 @@ class Runner:
         evaluating = self._under_way.get(run_id)
         if evaluating is not None:
             evaluating.halt()
+        self._tell(run_id)
 
     def progress(self, run_id: str) -> Progress | None:
         """How far a run under way is; None for any other."""
         evaluating = self._under_way.get(run_id)
         return None if evaluating is None else evaluating.progress
 
-    async def changed(self, run_id: str, timeout_s: float) -> None:
-        """Wait until a run under way has new results, or for this long."""
-        evaluating = self._under_way.get(run_id)
-        waiting = _LOOK_EVERY_S / 4 if evaluating is None else timeout_s
-        event = asyncio.Event() if evaluating is None else evaluating.changed
-        try:
-            async with asyncio.timeout(min(waiting, timeout_s)):
-                await event.wait()
-        except TimeoutError:
-            pass
+    def next_change(self, run_id: str) -> asyncio.Event:
+        """What is set when the run has new results or another status. Take it before looking at the run, so that no
+        change comes between."""
+        change = self._changes.get(run_id)
+        if change is None:
+            change = self._changes[run_id] = asyncio.Event()
+        return change
+
+    async def until(self, change: asyncio.Event, run_id: str, timeout_s: float) -> None:
+        """Wait for the change, or for this long; of a run that another server has in hand nobody here is told."""
+        waiting = timeout_s if run_id in self._under_way else min(_LOOK_EVERY_S / 4, timeout_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(waiting):
+                await change.wait()
+
+    def _tell(self, run_id: str) -> None:
+        change = self._changes.pop(run_id, None)
+        if change is not None:
+            change.set()
 
     async def finish(self, run_id: str) -> None:
         """Make the report, and end the run; it has all its scores."""
@@ -105,6 +117,7 @@ class Runner:
 
         made, passed = await asyncio.to_thread(report.build, self._catalog, run)
         await asyncio.to_thread(self._finish, run, report.to_builtins(made), passed)
+        self._tell(run_id)
 
     async def end(self, run_id: str, status: RunStatus, reason: str | None = None) -> None:
         """Stop a run that has not ended."""
@@ -194,6 +207,7 @@ class Runner:
             lambda: self._grant_of(run.project, run.key_id),
             timeout_s=suite.timeout_s,
             recovered=recovered,
+            about={subject.identity for subject in subjects},
         )
         asks = ModelAsks(asking, find, model)
         cases = Cases(self._catalog, run, suite, subjects, user)
@@ -209,6 +223,7 @@ class Runner:
             asking=asking,
             asks=asks,
             scorers=scorers_of(suite, judges_of(run), asks, name=run.name),
+            tell=lambda: self._tell(run.id),
         )
 
     async def _after(self, run: Run, evaluating: Evaluating) -> None:
@@ -273,4 +288,6 @@ class Runner:
             with self._catalog.begin() as connection:
                 return store.update_run(connection, run_id, statuses, **values)
 
-        return await asyncio.to_thread(update)
+        changed = await asyncio.to_thread(update)
+        self._tell(run_id)
+        return changed

@@ -83,14 +83,15 @@ class Runs:
         return await asyncio.to_thread(self._get, project, run_id)
 
     async def wait(self, project: str, run_id: str, *, done: int, status: str, timeout_s: float) -> Run:
-        """The run, as soon as it is no longer as the caller knows it, or after this long. Raises NotFound."""
+        """The run, as soon as it is further than the caller knows, or after this long. Raises NotFound."""
         until = clock.monotonic() + timeout_s
         while True:
+            change = self._runner.next_change(run_id)
             run = await self.get(project, run_id)
             left = until - clock.monotonic()
-            if run.done != done or run.status != status or run.has_ended or left <= 0:
+            if run.done > done or run.status != status or run.has_ended or left <= 0:
                 return run
-            await self._runner.changed(run_id, left)
+            await self._runner.until(change, run_id, left)
 
     def progress(self, run: Run) -> Progress:
         """How far the run is."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import uvloop
 
+from rondo.allocator import hold_little
 from rondo.server.app import Server
 from rondo.server.data_folder import DataFolder
 from rondo.server.listener import HttpServer, listen
@@ -21,6 +22,7 @@ from rondo.server.log import log_to_stderr
 from rondo.server.lookup import LocalFront
 from rondo.server.otlp_ports import open_ports
 from rondo.server.records_process import RecordsProcess
+from rondo.server.scheduling import take_short_turns
 from rondo.server.workers import Workers
 from rondo.settings.project import read
 from rondo.settings.telemetry import TracesSettings
@@ -30,6 +32,8 @@ _THREADS = 32
 
 def up(*, project: Path | None, data: Path, host: str, port: int, workers: int = 1) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. Raises RondoError where it cannot start."""
+    hold_little()
+    take_short_turns()
     log_to_stderr()
     folder = DataFolder(data)
     server = Server(folder, project, workers=workers, open_records=RecordsProcess)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import cast
 
 from rondo import clock
+from rondo.allocator import hold_little
 from rondo.errors import RondoError, Unavailable, unexpected
 from rondo.server.log import log_to_stderr
 from rondo.server.records_wire import (
@@ -36,12 +37,12 @@ from rondo.server.records_wire import (
     request_in,
 )
 from rondo.server.rolling import Rolling
+from rondo.server.scheduling import stand_back
 from rondo.store.base import ExportFormat, RecordStore
 from rondo.store.duckdb import DuckDBStore
 from rondo.traces.drain import Drain
 from rondo.traces.otlp.expand import Expander
 
-_NICE = 5
 _FIRST_TO_GO = "500"
 _PATIENCE_S = 5.0
 _LOOK_EVERY_S = 0.05
@@ -152,9 +153,10 @@ class RecordsServer:
 
 
 def main() -> None:
+    hold_little()
     journal, records = map(Path, sys.argv[1:])
     log_to_stderr()
-    os.nice(_NICE)  # the gateway goes first, also when memory is short
+    stand_back()  # the gateway goes first, also when memory is short
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
     store = DuckDBStore(records, expand=Expander())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uvloop
 
+from rondo.allocator import hold_little
 from rondo.catalog.engine import Catalog
 from rondo.providers.registry import Providers
 from rondo.releases.publish import Publisher
@@ -23,6 +24,7 @@ from rondo.server.listener import HttpServer, join
 from rondo.server.log import log_to_stderr
 from rondo.server.passing import ControlSocket, WorkerFront
 from rondo.server.plan_watch import PlanWatch
+from rondo.server.scheduling import take_short_turns
 from rondo.server.wiring import catalog_url, limits, make_gateway, open_journal, open_upstream, pseudonym_secret
 
 
@@ -75,6 +77,8 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     given = parser.parse_args()
+    hold_little()
+    take_short_turns()
     log_to_stderr()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(DataFolder(given.data), given.project, slot=given.slot, host=given.host, port=given.port))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import duckdb
 
@@ -19,6 +20,7 @@ LITTLE = "96MB"
 
 _KEPT_S = 5.0  # after a query: the next one finds in memory what this one read
 _LATER_S = 3600.0  # after little was not enough
+T = TypeVar("T")
 
 
 class Headroom:
@@ -59,6 +61,18 @@ class Headroom:
         except duckdb.Error:  # maybe for want of memory: the same batch comes again, and is to have more
             self._keep(_LATER_S)
             raise
+
+    def sparing(self, cursor: duckdb.DuckDBPyConnection, work: Callable[[], T]) -> T:
+        """What `work` gives: with little memory, and again with the whole where that is not enough.
+
+        It is for work beside the batches, which would take the memory that they do without: rows that were put aside
+        come back as far as the limit lets them. `work` leaves nothing behind where it fails.
+        """
+        if self._give_back(cursor):
+            with contextlib.suppress(duckdb.OutOfMemoryException):
+                return work()
+        with self.whole(cursor, kept_s=0):
+            return work()
 
     def _give_back(self, cursor: duckdb.DuckDBPyConnection) -> bool:
         """Make do with little, unless someone needs more; whether that is so now."""
