@@ -29,6 +29,7 @@ from rondo.monitoring.dashboards.window import Chosen, Window, parse_window
 from rondo.monitoring.overview import look
 from rondo.store.base import NO_FILTERS
 from rondo.store.duckdb import DuckDBStore
+from rondo.traces.listing import list_traces
 from rondo.traces.search import list_calls
 
 AT_MOST_MS = 300
@@ -89,6 +90,7 @@ def pages(store: Timed, window: Window) -> dict[str, Callable[[], object]]:
             "cost_by_tag", {"project": PROJECT, "since": since, "until": until, "limit": 25}
         ),
         "calls, first page": show_calls,
+        "traces, first page": lambda: list_traces(store, PROJECT),
         "/metrics": lambda: store.query("metrics", {"project": PROJECT, "since": 0, "until": until}),
     }
 

@@ -32,6 +32,7 @@ from rondo.gateway.endpoint import Gateway
 from rondo.gateway.request import AnswerRequest
 from rondo.gateway.wire import STATUS
 from rondo.traces.filter import FIELDS as CALL_FILTERS
+from rondo.traces.filter import TRACE_FIELDS
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "api.md"
 
@@ -61,7 +62,11 @@ PROBES = {
     ),
     "/metrics": ("viewer", "Numbers for Prometheus; [Operations](../operations.md#metrics) lists them."),
 }
-PLAIN_FILTERS = {"filter_of": CALL_FILTERS, "parse_filter": ScoreFilter.__struct_fields__}
+PLAIN_FILTERS = {
+    "filter_of": CALL_FILTERS,
+    "parse_trace_filter": TRACE_FIELDS,
+    "parse_filter": ScoreFilter.__struct_fields__,
+}
 """Functions that read a whole query string, and the names they take from it."""
 
 

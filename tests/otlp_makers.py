@@ -90,7 +90,7 @@ def as_protobuf(*spans: dict[str, Any], resource: dict[str, Any] | None = None) 
 
 
 def logs_as_protobuf(*records: dict[str, Any]) -> bytes:
-    """An ExportLogsServiceRequest of events."""
+    """An ExportLogsServiceRequest of events; `at` is nanoseconds."""
     request = ExportLogsServiceRequest()
     scoped = request.resource_logs.add().scope_logs.add()
     for each in records:
@@ -98,10 +98,27 @@ def logs_as_protobuf(*records: dict[str, Any]) -> bytes:
             event_name=each["name"],
             trace_id=each.get("trace_id", TRACE),
             span_id=each.get("span_id", b"12345678"),
-            time_unix_nano=NOW * 1_000,
-            attributes=_pairs(each["attributes"]),
+            time_unix_nano=each.get("at", NOW * 1_000),
+            attributes=_pairs(each.get("attributes", {})),
+            body=value_of(each.get("body")),
         )
     return request.SerializeToString()
+
+
+def logs_as_json(*records: dict[str, Any]) -> bytes:
+    """The same request in JSON."""
+    listed = [
+        {
+            "eventName": each["name"],
+            "traceId": each.get("trace_id", TRACE).hex(),
+            "spanId": each.get("span_id", b"12345678").hex(),
+            "timeUnixNano": str(each.get("at", NOW * 1_000)),
+            "attributes": _json_pairs(each.get("attributes", {})),
+            "body": _json_value(each.get("body")),
+        }
+        for each in records
+    ]
+    return msgspec.json.encode({"resourceLogs": [{"scopeLogs": [{"logRecords": listed}]}]})
 
 
 def as_json(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> bytes:

@@ -8,6 +8,8 @@
         reply = client.chat.completions.create(..., user="u1", extra_headers=trace.headers())
         answering.gave(reply.choices[0].message.content)
 
+`@trace.step("find orders", keep=True)` over a function keeps what it was given and gave back.
+
 What the gateway does hangs under the step whose `headers()` came with the request; its user is the request's own.
 Spans of other instrumentation in the program are sent too. Until `start`, all of it does nothing. Nothing here is used
 by the server.
@@ -18,11 +20,12 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from rondo import kept
 from rondo.errors import SettingsError
 from rondo.settings.environment import environment
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["step", "workflow", "agent", "tool", "retrieval", "rerank", "guard", "evaluation", "prompt"]
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _KINDS: dict[str, str] = {
     "workflow": "CHAIN",
@@ -123,9 +127,13 @@ async def add_headers_async(request: Any) -> None:
 
 
 class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb where it is used
-    """A step of one's own, as a context or as a decorator, also of coroutines. An exception marks it as failed.
+    """A step of one's own, as a context or as a decorator, also of coroutines and generators. An exception marks it as
+    failed.
 
-    As a decorator it raises TypeError for generators.
+    A generator's step lasts from its first value until it is exhausted or closed; what reads it is not part of it.
+
+    `keep` has a decorated function's arguments and result kept, as `given` and `gave` would: bounded, plain values,
+    without what is named like a secret (`kept.py`). Of a generator the result is what it yielded: texts as one.
     """
 
     def __init__(
@@ -136,8 +144,10 @@ class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb w
         user: str | None = None,
         session: str | None = None,
         tags: Mapping[str, str] | None = None,
+        keep: bool = False,
     ) -> None:
         self._name = name
+        self._keep = keep
         attributes = {"openinference.span.kind": _KINDS.get(kind), "user.id": user, "session.id": session}
         self._attributes: dict[str, Any] = {name: value for name, value in attributes.items() if value is not None}
         self._attributes |= {f"rondo.tag.{tag}": value for tag, value in (tags or {}).items()}
@@ -159,24 +169,25 @@ class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb w
         return context.__exit__(kind, error, trace) if context is not None else None
 
     def __call__(self, function: F) -> F:
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(
-                f"{function.__name__} is a generator, which a step cannot span: what calls it runs between its values. "
-                "Put `with trace.step(...)` around the loop that reads it."
-            )
+        if inspect.isgeneratorfunction(function):
+            return _spanned(self, function)  # type: ignore[return-value]
+        if inspect.isasyncgenfunction(function):
+            return _spanned_async(self, function)  # type: ignore[return-value]
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def waited(*args: Any, **more: Any) -> Any:
-                with self._anew():
-                    return await function(*args, **more)
+                with self._anew() as this:
+                    this._keep_given(function, args, more)
+                    return this._kept(await function(*args, **more))
 
             return waited  # type: ignore[return-value]
 
         @functools.wraps(function)
         def called(*args: Any, **more: Any) -> Any:
-            with self._anew():
-                return function(*args, **more)
+            with self._anew() as this:
+                this._keep_given(function, args, more)
+                return this._kept(function(*args, **more))
 
         return called  # type: ignore[return-value]
 
@@ -194,11 +205,110 @@ class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb w
             known = isinstance(value, str | bool | int | float)
             self._span.set_attribute(name, value if known else json.dumps(value, ensure_ascii=False, default=str))
 
+    def _keeps(self) -> bool:
+        return self._keep and self._span is not None and self._span.is_recording()
+
+    def _keep_given(self, function: Callable[..., Any], args: tuple[Any, ...], more: Mapping[str, Any]) -> None:
+        if self._keeps() and (given := kept.arguments(function, args, more)) is not None:
+            self.given(given)
+
+    def _kept(self, result: T) -> T:
+        """The result, which is kept where it should be. None tells nothing."""
+        if self._keeps() and result is not None:
+            self.gave(kept.as_text(result))
+        return result
+
+    @contextmanager
+    def _lasting(
+        self, function: Callable[..., Any], args: tuple[Any, ...], more: Mapping[str, Any]
+    ) -> Iterator[tuple[_Resumed, _Told]]:
+        """A span that is current only inside what this gives, as often as that is entered; and who is told of each
+        value that the function yields."""
+        from opentelemetry import trace
+
+        this = self._anew()
+        span = this._span = trace.get_tracer("rondo.trace").start_span(self._name, attributes=self._attributes)
+        this._keep_given(function, args, more)
+        yielded: list[Any] = []
+
+        def told(value: Any) -> None:
+            if this._keeps() and len(yielded) < _MOST_YIELDED:
+                yielded.append(value)
+
+        try:
+            yield lambda: trace.use_span(span, record_exception=False, set_status_on_exception=False), told
+        except Exception:
+            with trace.use_span(span):  # which marks it as failed
+                raise
+        finally:
+            if yielded:
+                this._kept("".join(yielded) if all(isinstance(each, str) for each in yielded) else yielded)
+            span.end()
+
     def _anew(self) -> step:
         again = type(self).__new__(type(self))
-        again._name, again._attributes = self._name, self._attributes
+        again._name, again._attributes, again._keep = self._name, self._attributes, self._keep
         again._context = again._span = None
         return again
+
+
+_Resumed = Callable[[], AbstractContextManager[Any]]
+_Told = Callable[[Any], None]
+_MOST_YIELDED = 10_000
+
+
+def _spanned(within: step, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
+    """The generator function; its body runs under the step's span, and whoever reads it does not."""
+
+    @functools.wraps(function)
+    def spanned(*args: Any, **more: Any) -> Generator[Any, Any, Any]:
+        with within._lasting(function, args, more) as (resumed, told):
+            made = function(*args, **more)
+            go_on, given = made.send, None
+            while True:
+                try:
+                    with resumed():
+                        item = go_on(given)
+                except StopIteration as end:
+                    return end.value
+                told(item)
+                try:
+                    go_on, given = made.send, (yield item)
+                except GeneratorExit:
+                    with resumed():
+                        made.close()
+                    raise
+                except BaseException as error:  # the body may handle what its reader throws
+                    go_on, given = made.throw, error
+
+    return spanned
+
+
+def _spanned_async(within: step, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
+    """The same of an async generator."""
+
+    @functools.wraps(function)
+    async def spanned(*args: Any, **more: Any) -> AsyncGenerator[Any, Any]:
+        with within._lasting(function, args, more) as (resumed, told):
+            made = function(*args, **more)
+            go_on, given = made.asend, None
+            while True:
+                try:
+                    with resumed():
+                        item = await go_on(given)
+                except StopAsyncIteration:
+                    return
+                told(item)
+                try:
+                    go_on, given = made.asend, (yield item)
+                except GeneratorExit:
+                    with resumed():
+                        await made.aclose()
+                    raise
+                except BaseException as error:
+                    go_on, given = made.athrow, error
+
+    return spanned
 
 
 class call(step):  # noqa: N801 - as `step`

@@ -294,6 +294,17 @@ def test_what_only_the_database_refuses_is_found_by_halving(
     assert len(loads) < 20
 
 
+def test_poison_that_the_database_quotes_half_a_letter_of_is_kept(store: RecordStore) -> None:
+    sound = make_call()
+    for lead in range(4):  # wherever it cuts
+        odd = to_json(make_call()).replace(
+            b'"status":200', b'"status":"%s%s"' % (b"x" * lead, "\N{GRINNING FACE}".encode() * 40)
+        )
+        store.insert("w", [Entry(Kind.CALL, START, odd), entry(sound)], after(2 * lead + 2))
+    assert store.holdings().quarantined == 4
+    assert count(store, "calls") == 4
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),

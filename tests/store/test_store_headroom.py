@@ -10,9 +10,10 @@ import duckdb
 import pytest
 
 from record_makers import after, entry, make_call
+from rondo import clock
 from rondo.errors import Unavailable
 from rondo.records import Entry
-from rondo.store import headroom, staging
+from rondo.store import headroom, rollups, staging
 from rondo.store.duckdb import DuckDBStore
 
 _WHOLE, _LITTLE = "488.2 MiB", "91.5 MiB"
@@ -43,10 +44,44 @@ def test_a_query_has_the_whole_and_the_next_batch_after_a_while_gives_it_back(
     now = headroom._KEPT_S
     database.insert("w", some(1), after(3))
     assert limit(database) == _LITTLE
-    database.fold()
-    assert limit(database) == _WHOLE
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_the_rollups_make_do_with_little_where_that_is_enough(
+    database: DuckDBStore, monkeypatch: pytest.MonkeyPatch, enough: bool
+) -> None:
+    real, limits = rollups.fold, []
+
+    def fold(cursor: Any) -> int:
+        limits.append(cursor.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
+        if limits[-1] == _LITTLE and not enough:
+            raise duckdb.OutOfMemoryException("too little")
+        return real(cursor)
+
+    monkeypatch.setattr(rollups, "fold", fold)
+    database.insert("w", some(3), after(3))
+    assert database.fold() == 3
+    assert limits == ([_LITTLE] if enough else [_LITTLE, _WHOLE])
     database.insert("w", some(1), after(4))
     assert limit(database) == _LITTLE
+
+
+def test_closing_takes_no_more_than_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database, limits = DuckDBStore(tmp_path / "records.duckdb"), []
+    database.insert("w", some(3), after(3))
+    database.query("calls_list", {"project": "p", "limit": 1})
+    now = clock.monotonic() + 60
+    monkeypatch.setattr("rondo.store.headroom.clock.monotonic", lambda: now)
+    real = database._end
+
+    def end(connection: Any) -> None:
+        limits.append(connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
+        real(connection)
+
+    monkeypatch.setattr(database, "_end", end)
+    database.close()
+    assert limits == [_LITTLE]
+    assert not (tmp_path / "records.duckdb.wal").exists()
 
 
 def test_a_large_batch_has_the_whole(database: DuckDBStore) -> None:

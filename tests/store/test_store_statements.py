@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -13,7 +14,17 @@ from rondo.store import statements
 from rondo.store.base import RecordStore
 from rondo.store.columns import columns, required
 from rondo.store.rolled import PARTS
-from rondo.store.statements import CALL_FILTERS, SCORE_FILTERS, compose, names, text
+from rondo.store.statements import (
+    ALSO_FILTERS,
+    CALL_FILTERS,
+    PLACE_FILTERS,
+    SAME_FILTERS,
+    SCORE_FILTERS,
+    TOLD_FILTERS,
+    compose,
+    names,
+    text,
+)
 
 HOSTILE = ["' OR 1=1 --", "x'); DROP TABLE calls; --", "%", "\x00", "$project", "{where:calls}", "🎉"]
 
@@ -29,7 +40,8 @@ def test_every_query_is_bound_to_a_project(name: str) -> None:
 
 
 def test_filters_that_look_elsewhere_stay_in_the_project() -> None:
-    for fragment in [*CALL_FILTERS.values(), *SCORE_FILTERS.values()]:
+    traces = [TOLD_FILTERS, PLACE_FILTERS, SAME_FILTERS, ALSO_FILTERS]
+    for fragment in itertools.chain(*(each.values() for each in [CALL_FILTERS, SCORE_FILTERS, *traces])):
         assert fragment.count("SELECT") == fragment.count("project = $project")
 
 
@@ -79,6 +91,18 @@ def test_every_filter_of_scores_runs(store: RecordStore, name: str) -> None:
     for value in [1] if name in ("release", "since", "until", "verdict") else HOSTILE:
         given = (1, value) if name == "before" else value
         store.query("scores_list", {"project": "p", "limit": 5}, {name: given})
+
+
+@pytest.mark.parametrize("name", sorted({**TOLD_FILTERS, **PLACE_FILTERS, **SAME_FILTERS, **ALSO_FILTERS}))
+def test_every_filter_of_traces_runs(store: RecordStore, name: str) -> None:
+    call = make_call()
+    store.insert("w", [entry(call)], after(1))
+    newest = name in TOLD_FILTERS or name in PLACE_FILTERS
+    more = {"reach": 5, "gap_us": 9} if newest else {"traces": call.trace_id, "since": 0, "until": 2**60}
+    plain = name.removeprefix("also_").removeprefix("same_").removeprefix("no_")
+    for value in [1] if plain in ("since", "until") else [True] if plain in ("failed", "from_outside") else HOSTILE:
+        about = {"project": "p", **more}
+        store.query("traces_newest" if newest else "traces_list", about, {name: sample(plain, value)})
 
 
 def test_a_value_of_the_wrong_kind_is_the_callers_mistake(store: RecordStore) -> None:

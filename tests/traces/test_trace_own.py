@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 
 import httpx2
+import opentelemetry.trace
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from journeys.conftest import project, serve
 from journeys.running import Running
@@ -106,9 +112,101 @@ def test_hooks_of_clients() -> None:
     assert "traceparent" not in request.headers
 
 
-def test_a_generator_is_no_step() -> None:
-    def answers() -> Iterator[str]:
-        yield "yes"
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """The spans that have ended, in order."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(opentelemetry.trace, "get_tracer", provider.get_tracer)
+    return exporter
 
-    with pytest.raises(TypeError, match="around the loop that reads it"):
-        trace.step("answer")(answers)
+
+def told(ended: InMemorySpanExporter) -> list[tuple[str, str | None, bool]]:
+    """Name, the name of the span above it, and whether it failed, of each."""
+    spans = ended.get_finished_spans()
+    names = {span.context.span_id: span.name for span in spans}
+    return [(s.name, names.get(s.parent.span_id) if s.parent else None, not s.status.is_ok) for s in spans]
+
+
+@trace.step("answer")
+def answers(*words: str) -> Generator[str, str | None, str]:
+    said = ""
+    for word in words:
+        with trace.step(f"find {word}"):
+            pass
+        said += (yield word) or "-"
+    return said
+
+
+def test_a_generators_step_lasts_until_it_is_exhausted(ended: InMemorySpanExporter) -> None:
+    with trace.step("request"):
+        for word in answers("a", "b"):
+            with trace.step(f"send {word}"):
+                pass
+        with trace.step("after"):
+            pass
+    assert told(ended) == [
+        ("find a", "answer", False), ("send a", "request", False),
+        ("find b", "answer", False), ("send b", "request", False),
+        ("answer", "request", False), ("after", "request", False), ("request", None, False),
+    ]  # fmt: skip
+
+
+def test_a_generator_is_still_one(ended: InMemorySpanExporter) -> None:
+    assert inspect.isgeneratorfunction(answers)
+    assert inspect.isasyncgenfunction(streamed)
+    talk = answers("a", "b")
+    assert (next(talk), talk.send("x")) == ("a", "b")
+    with pytest.raises(StopIteration) as end:
+        talk.send("y")
+    assert end.value.value == "xy"
+    assert list(answers()) == []
+    answers("never read")
+    assert [name for name, _, _ in told(ended)] == ["find a", "find b", "answer", "answer"]
+
+
+def test_a_generator_that_is_closed_or_fails(ended: InMemorySpanExporter) -> None:
+    closed = answers("a", "b")
+    assert next(closed) == "a"
+    closed.close()
+    thrown = answers("c")
+    assert next(thrown) == "c"
+    with pytest.raises(ValueError, match="no"):
+        thrown.throw(ValueError("no"))
+    assert [(name, failed) for name, _, failed in told(ended)] == [
+        ("find a", False), ("answer", False), ("find c", False), ("answer", True),
+    ]  # fmt: skip
+
+
+@trace.step("stream")
+async def streamed(*words: str, fails: bool = False) -> AsyncGenerator[str, None]:
+    for word in words:
+        await asyncio.sleep(0)
+        with trace.step(f"find {word}"):
+            yield word
+    if fails:
+        raise ValueError("no")
+
+
+async def test_async_generators_side_by_side(ended: InMemorySpanExporter) -> None:
+    async def request(name: str) -> None:
+        with trace.step(name):
+            async for _ in streamed(name.upper()):
+                await asyncio.sleep(0)
+
+    await asyncio.gather(request("a"), request("b"))
+    found = told(ended)
+    assert {(name, above) for name, above, _ in found} == {
+        ("find A", "stream"), ("find B", "stream"), ("stream", "a"), ("stream", "b"), ("a", None), ("b", None),
+    }  # fmt: skip
+
+
+async def test_an_async_generator_that_is_closed_or_fails(ended: InMemorySpanExporter) -> None:
+    closed = streamed("a", "b")
+    assert await anext(closed) == "a"
+    await closed.aclose()
+    with pytest.raises(ValueError, match="no"):
+        [word async for word in streamed(fails=True)]
+    assert [(name, failed) for name, _, failed in told(ended)] == [
+        ("find a", False), ("stream", False), ("stream", True),
+    ]  # fmt: skip

@@ -28,7 +28,7 @@ async def traces(asked: Asked) -> Response:
 
 
 async def logs(asked: Asked) -> Response:
-    """Results of evaluations as OpenTelemetry's events (OTLP). 200 once the journal has them."""
+    """Results of evaluations and messages of calls, as OpenTelemetry's events (OTLP). 200 once the journal has them."""
     return await _take(asked, "logs")
 
 

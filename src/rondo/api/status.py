@@ -16,23 +16,24 @@ from rondo.traces.filter import parse_time
 
 
 async def status(asked: Asked) -> dict[str, Any]:
-    """What serves whom, how the goals stand, and where the records are."""
-    control, project = asked.control, asked.project
+    """What serves whom in every app, or in one, how the goals stand, and where the records are."""
+    control, project, app = asked.control, asked.project, asked.query("app")
     until = clock.now_us()
     since = parse_time("since", asked.query("since") or "24h")
-    apps = await control.read(lambda connection: serving(connection, project))
+    apps = await control.read(lambda connection: serving(connection, project, app))
     view = await asyncio.to_thread(overview, control.records, project, apps, since=since, until=until)
     drain = await asyncio.to_thread(control.drain.status)
     latest = control.watching.rollouts.latest
     under_way = await control.read(lambda connection: going(connection, project, latest))
     fire = await control.read(lambda connection: alerts.firing(connection, project, until))
+    judged_live = control.watching.judging.status(project)
     return {
         "project": project,
         "settings_fault": control.settings_fault,
-        "alerts": [alerts.one_line(each) for each in fire],
+        "alerts": [alerts.one_line(each) for each in fire if app in (None, each.alert.app)],
         "overview": view,
-        "rollouts": under_way,
-        "live": control.watching.judging.status(project),
+        "rollouts": [each for each in under_way if app in (None, each.app)],
+        "live": [each for each in judged_live if app in (None, each.app)],
         "telemetry": await asyncio.to_thread(control.watching.telling.status, project),
         "drain": drain,
         "revision": control.gateway.plan.revision,

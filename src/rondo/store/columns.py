@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rondo.records import Call, Score, Span, TraceSpan
+from rondo.records import Call, CallMessage, Score, Span, TraceSpan
 
 
 def columns(record: type[msgspec.Struct]) -> dict[str, str]:
@@ -29,15 +29,22 @@ def defaults(record: type[msgspec.Struct]) -> dict[str, str]:
 
 
 def table(
-    name: str, record: type[msgspec.Struct], *more: str, leave_out: tuple[str, ...] = (), strict: bool = True
+    name: str,
+    record: type[msgspec.Struct],
+    *more: str,
+    leave_out: tuple[str, ...] = (),
+    strict: bool = True,
+    packed: tuple[str, ...] = (),
 ) -> str:
     """CREATE TABLE for a record; `more` are further column definitions and constraints, verbatim.
 
-    `strict` makes the required fields NOT NULL.
+    `strict` makes the required fields NOT NULL. `packed` columns are made as small as can be, and are slower to scan;
+    for the others DuckDB chooses.
     """
     needed = required(record) if strict else set()
     lines = [
         f'"{column}" {kind}{" NOT NULL" if column in needed else ""}'
+        f"{' USING COMPRESSION zstd' if column in packed else ''}"
         for column, kind in columns(record).items()
         if column not in leave_out
     ]
@@ -85,3 +92,4 @@ CALL = columns(Call)
 SPAN = columns(Span)
 SCORE = columns(Score)
 TRACE_SPAN = columns(TraceSpan)
+MESSAGE = columns(CallMessage)

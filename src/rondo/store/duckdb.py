@@ -20,8 +20,8 @@ import duckdb
 from rondo import clock
 from rondo.errors import InvalidRequest, NotFound, Unavailable
 from rondo.records import Entry, Kind, Position
+from rondo.store import call_messages, rollups
 from rondo.store import duckdb_schema as schema
-from rondo.store import rollups
 from rondo.store.base import NO_FILTERS, ExportFormat, Holdings
 from rondo.store.headroom import LITTLE, Headroom
 from rondo.store.staging import DATA_ERRORS, Rejected, is_small, stage
@@ -114,9 +114,12 @@ class DuckDBStore:
             calls = staged.calls - (schema.forget_known_calls(cursor) if staged.calls else 0)
             cursor.begin()
             try:
+                if staged.messages:
+                    call_messages.keep(cursor)
                 if calls:
                     cursor.execute(schema.INSERT_CALLS, {"before": arrivals})
                     cursor.execute(schema.INSERT_SPANS)
+                    call_messages.list_new_calls(cursor)
                 if staged.scores:
                     cursor.execute(schema.UPSERT_SCORES)
                 if staged.trace_spans:
@@ -128,6 +131,8 @@ class DuckDBStore:
                     cursor.rollback()
                 raise
             self._arrivals = arrivals + calls
+            if calls or staged.messages:
+                call_messages.tell(cursor)
             return rejected
 
     def _parts(self, batch: Sequence[Entry]) -> Iterator[_Part]:
@@ -201,13 +206,13 @@ class DuckDBStore:
 
     def fold(self) -> int:
         """Count what has come since into the rollups, a slice of it at most; how much that was."""
-        with self._cursor() as cursor, self._headroom.whole(cursor, kept_s=0):
-            return rollups.fold(cursor)
+        with self._cursor() as cursor:
+            return self._headroom.sparing(cursor, lambda: rollups.fold(cursor))
 
     def compact(self) -> bool:
         """Make one part of the rollups smaller; whether one was worth it."""
-        with self._cursor() as cursor, self._headroom.whole(cursor, kept_s=0):
-            return rollups.compact(cursor)
+        with self._cursor() as cursor:
+            return self._headroom.sparing(cursor, lambda: rollups.compact(cursor))
 
     def forget_rollups(self) -> None:
         """Have the rollups counted anew: after calls or scores were taken out of the store."""
@@ -221,8 +226,8 @@ class DuckDBStore:
             database, self._database = self._database, None
             if database is not None:
                 # Readers may be at work, and then it cannot: the log is replayed on opening.
-                with contextlib.suppress(duckdb.Error), self._headroom.whole(database, kept_s=0):
-                    database.execute("CHECKPOINT")
+                with contextlib.suppress(duckdb.Error):
+                    self._headroom.sparing(database, lambda: database.execute("CHECKPOINT"))
                 self._end(database)
                 shutil.rmtree(self._spilled, ignore_errors=True)
             with contextlib.suppress(OSError):

@@ -17,8 +17,8 @@ import duckdb
 import msgspec
 from msgspec import Struct
 
-from rondo.records import Call, Entry, Kind, Score, TraceSpan, json_line
-from rondo.store.columns import CALL, SCORE, TRACE_SPAN, table
+from rondo.records import Call, CallMessage, Entry, Kind, Record, Score, TraceSpan, json_line
+from rondo.store.columns import CALL, MESSAGE, SCORE, TRACE_SPAN, table
 
 # What DuckDB says about data; anything else is about the store itself, and no payload's fault.
 DATA_ERRORS = (
@@ -28,6 +28,7 @@ DATA_ERRORS = (
     duckdb.OutOfMemoryException,
     duckdb.OutOfRangeException,
     duckdb.TypeMismatchException,
+    UnicodeDecodeError,  # what it says quotes the data, and may cut a letter in two
 )
 
 _SMALL = 8 << 20  # bytes
@@ -44,11 +45,12 @@ class Rejected(Struct, frozen=True):
 
 
 class Staged(Struct, frozen=True):
-    """How many rows `new_calls`, `new_scores` and `new_trace_spans` have, and what is in none."""
+    """How many rows `new_calls`, `new_scores`, `new_trace_spans` and `new_messages` have, and what is in none."""
 
     calls: int
     scores: int
     trace_spans: int
+    messages: int
     rejected: list[Rejected]
 
 
@@ -61,18 +63,19 @@ class _Line(Struct, frozen=True, gc=False):
 class _Target:
     """A temporary table and the record it takes."""
 
-    def __init__(self, name: str, record: type[Call | Score | TraceSpan], columns: dict[str, str]) -> None:
+    def __init__(self, name: str, record: type[Record], columns: dict[str, str]) -> None:
         self.create = table(name, record).replace("CREATE TABLE", "CREATE OR REPLACE TEMP TABLE", 1)
         spelled = ", ".join(f"'{column}': '{kind}'" for column, kind in columns.items())
         read = f"read_json($path, format = 'newline_delimited', columns = {{{spelled}}}, maximum_object_size = "
         self.load = f"INSERT INTO {name} BY NAME SELECT * FROM {read}"  # noqa: S608
-        self.decoder: msgspec.json.Decoder[Call | Score | TraceSpan] = msgspec.json.Decoder(record)
+        self.decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(record)
 
 
 _TARGETS = {
     Kind.CALL: _Target("new_calls", Call, CALL),
     Kind.SCORE: _Target("new_scores", Score, SCORE),
     Kind.SPAN: _Target("new_trace_spans", TraceSpan, TRACE_SPAN),
+    Kind.MESSAGE: _Target("new_messages", CallMessage, MESSAGE),
 }
 
 
@@ -82,7 +85,7 @@ def is_small(batch: Sequence[Entry]) -> bool:
 
 
 def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Path) -> Staged:
-    """Fill the temporary tables `new_calls`, `new_scores` and `new_trace_spans` in the order of the batch.
+    """Fill the temporary tables of `Staged` in the order of the batch.
 
     They go by way of the file `scratch`.
 
@@ -108,7 +111,7 @@ def stage(cursor: duckdb.DuckDBPyConnection, batch: Sequence[Entry], scratch: Pa
             rejected += odd
             rows[kind] -= len(odd)
         rows[kind] += len(payloads)
-    return Staged(rows[Kind.CALL], rows[Kind.SCORE], rows[Kind.SPAN], rejected)
+    return Staged(rows[Kind.CALL], rows[Kind.SCORE], rows[Kind.SPAN], rows[Kind.MESSAGE], rejected)
 
 
 def _need_little(payloads: list[bytes]) -> bool:

@@ -16,6 +16,14 @@ from importlib.resources import files
 from rondo.errors import InvalidRequest
 from rondo.store import rolled
 
+# Whether a text has another in it, whatever the case. The option `i` folds the case of all letters but İ, which is an
+# i, too. Nearly all texts are passed over sooner, by a part of what is asked for: where each letter is one of two
+# bytes, as i, k (also the Kelvin sign) and s (also the long one) are not, it is found as fast as in plain text.
+_SAYS = (
+    "(regexp_matches({0}, regexp_extract($f_text, '[a-hjl-rt-z0-9 ]{{3,}}', 0, 'i'), 'i')"
+    " AND regexp_matches({0}, regexp_replace(regexp_escape($f_text), '[iİ]', '[iİ]', 'gi'), 'i'))"
+)
+
 CALL_FILTERS: dict[str, str] = {
     "app": "app = $f_app",
     "release": '"release" = $f_release',
@@ -39,7 +47,7 @@ CALL_FILTERS: dict[str, str] = {
     "max_ms": "duration_ms <= $f_max_ms",
     "since": "started_at >= $f_since",
     "until": "started_at < $f_until",
-    "text": "contains(search_text, lower($f_text))",
+    "text": f"({_SAYS.format('question')} OR {_SAYS.format('answer')})",
     "handed_over": "handed_over = $f_handed_over",
     "feedback": "trace_id IN (SELECT trace_id FROM scores WHERE project = $project AND name = $f_feedback)",
     "verdict": "trace_id IN (SELECT trace_id FROM scores"
@@ -63,6 +71,30 @@ SCORE_FILTERS: dict[str, str] = {
     "before": "created_at <= $f_before_1 AND (created_at, id) < ($f_before_1, $f_before_2)",
 }
 
+# What a call or span of a trace says of the trace, and what it is itself. The latter must hold of the same one.
+_OF_THE_TRACE = {name: CALL_FILTERS[name] for name in ("user", "session", "tag_key", "tag")}
+_OF_ITSELF = {
+    **{name: CALL_FILTERS[name] for name in ("app", "failed")},
+    "from_outside": "from_outside = $f_from_outside",
+    # Of one plain column with few values: each is looked at once, whatever the number of rows.
+    "text": "contains(lower(name), lower($f_text))",
+}
+
+
+def _renamed(filters: Mapping[str, str], prefix: str, fragment: str = "{}") -> dict[str, str]:
+    return {prefix + name: fragment.format(one.replace("$f_", f"$f_{prefix}")) for name, one in filters.items()}
+
+
+# A trace is found by what a call or span of it fits (`told`), from the newest down (`place`); once it is found, others
+# of its calls and spans may fit the rest: each of these alone (`also`), or these together (`same`).
+TOLD_FILTERS = {**_OF_THE_TRACE, **_OF_ITSELF}
+PLACE_FILTERS = {name: CALL_FILTERS[name] for name in ("since", "until", "before")}
+SAME_FILTERS = _renamed(_OF_ITSELF, "same_")
+ALSO_FILTERS = {
+    **_renamed(_OF_THE_TRACE, "also_", "bool_or({})"),
+    **{f"no_{name}": f"coalesce(bool_or({name}), FALSE) <> $f_no_{name}" for name in ("failed", "from_outside")},
+}
+
 # Of what has been counted before: by these alone it is told apart.
 CELL_FILTERS: dict[str, str] = {
     "app": "app = $f_app",
@@ -74,7 +106,16 @@ CELL_FILTERS: dict[str, str] = {
 # Users and tags are counted without the release and the model.
 NARROW_FILTERS = {name: CELL_FILTERS[name] for name in ("app", "arm", "other_than")}
 
-FILTERS = {"calls": CALL_FILTERS, "scores": SCORE_FILTERS, "cells": CELL_FILTERS, "narrow": NARROW_FILTERS}
+FILTERS = {
+    "calls": CALL_FILTERS,
+    "scores": SCORE_FILTERS,
+    "told": TOLD_FILTERS,
+    "also": ALSO_FILTERS,
+    "same": SAME_FILTERS,
+    "place": PLACE_FILTERS,
+    "cells": CELL_FILTERS,
+    "narrow": NARROW_FILTERS,
+}
 
 _NAME = re.compile(r"[a-z][a-z_]*")
 _MARKER = re.compile(r"\{where:([a-z]+)\}")

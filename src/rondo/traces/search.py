@@ -86,10 +86,10 @@ def list_calls(
     store: RecordStore, project: str, filter: CallFilter = EVERYTHING, *, limit: int = 50, before: str | None = None
 ) -> Page:
     """A page of calls. Raises InvalidRequest for a limit out of range or a `before` that no page gave."""
-    _check_limit(limit)
+    check_limit(limit)
     conditions = filter.conditions()
     if before is not None:
-        conditions["before"] = _parse_cursor(before)
+        conditions["before"] = parse_cursor(before)
     rows = store.query("calls_list", {"project": project, "limit": limit + 1}, conditions)
     items = [CallRow(**row) for row in rows[:limit]]
     last = items[-1] if len(rows) > limit else None
@@ -100,7 +100,7 @@ def tail(
     store: RecordStore, project: str, filter: CallFilter = EVERYTHING, *, after: int | None = None, limit: int = 100
 ) -> Tail:
     """Calls stored since `after`, which the last tail gave; without it, the newest. Feedback is not counted."""
-    _check_limit(limit)
+    check_limit(limit)
     rows = store.query("calls_tail", {"project": project, "after": after, "limit": limit}, filter.conditions())
     items = [CallRow(**row) for row in rows]
     return Tail(items, items[-1].arrival if items else after or 0)
@@ -188,12 +188,14 @@ def record_of(row: dict[str, Any], kind: type[T]) -> T:
         ) from None
 
 
-def _check_limit(limit: int) -> None:
+def check_limit(limit: int) -> None:
+    """Raises InvalidRequest where a page cannot have so many."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest(f"'limit' must be from 1 to {MAX_PAGE}, not {limit}.", param="limit")
 
 
-def _parse_cursor(text: str) -> tuple[int, str, str]:
+def parse_cursor(text: str) -> tuple[int, str, str]:
+    """The place after which a page begins: time, trace and span. Raises InvalidRequest."""
     started_at, _, rest = text.partition(".")
     trace_id, _, span_id = rest.partition(".")
     if not (started_at.isascii() and started_at.isdigit() and len(started_at) < 20 and trace_id and span_id):

@@ -12,9 +12,10 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from live_server import Live
-from otlp_makers import PROTOBUF, TRACE, as_json, as_protobuf, logs_as_protobuf, span
+from otlp_makers import PROTOBUF, TRACE, as_json, as_protobuf, decoded, logs_as_protobuf, records_of, span
 from rondo import clock
 from rondo.errors import Unavailable
+from rondo.records import Entry, Kind, Position, to_json
 
 JSON = {"content-type": "application/json"}
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m", "input.value": "hello?", "output.value": "hi"}
@@ -42,6 +43,44 @@ async def test_spans_come_in_and_are_found(live: Live, encoding: str, packing: s
     assert [(row["source"], row["depth"], row["below"]) for row in tree["rows"]] == [("span", 0, 1), ("call", 1, 0)]
     story = await live.get(f"/api/why/{TRACE.hex()}")
     assert story["call"]["answer"] == "hi"
+
+
+async def test_a_trace_without_a_call_of_a_model_is_listed(live: Live) -> None:
+    root = now_span("answer", span_id=b"rootroot", attributes={"user.id": "u1", "session.id": "s1", "rondo.tag.k": "v"})
+    tool = now_span("find", parent=b"rootroot", failed=True, message="no")
+    await live.ask("POST", "/v1/traces", content=as_protobuf(tool, root), headers=PROTOBUF)
+    await live.chat(user="u2")
+    await live.drained()
+    call, trace = (await live.get("/api/traces"))["items"]
+    if call["trace_id"] == TRACE.hex():  # clocks decide which is newer
+        call, trace = trace, call
+    assert (trace["trace_id"], trace["name"], trace["user"], trace["session"]) == (TRACE.hex(), "answer", "u1", "s1")
+    assert (trace["spans"], trace["calls"], trace["failed"], trace["tags"]) == (2, 0, 1, {"k": "v"})
+    assert (trace["tokens"], trace["cost_usd"], trace["app"]) == (None, None, "shop")
+    assert (call["name"], call["calls"], call["user"]) == ("bot", 1, "u2")
+    for query in ({"from_outside": "true"}, {"user": "u1"}, {"status": "error"}, {"text": "find"}, {"tag": "k=v"}):
+        (found,) = (await live.get("/api/traces", **query))["items"]
+        assert found["trace_id"] == TRACE.hex(), query
+    page = await live.get("/api/traces", limit=1)
+    (rest,) = (await live.get("/api/traces", limit=1, before=page["before"]))["items"]
+    assert {page["items"][0]["trace_id"], rest["trace_id"]} == {call["trace_id"], TRACE.hex()}
+
+
+async def test_the_list_of_traces_is_for_those_of_the_project_who_may(live: Live) -> None:
+    await live.ask("POST", "/v1/traces", content=as_protobuf(now_span("mine")), headers=PROTOBUF)
+    await live.drained()
+    (others,) = decoded(records_of(as_protobuf(now_span("theirs", trace_id=os.urandom(16)))))
+    assert others.project == "p"
+    live.server.control.records.insert("other", [Entry(Kind.SPAN, 0, to_json(others))], Position(1, 1, 1))
+    _, viewer = await live.key("viewer", role="viewer")
+    answer = await live.ask("GET", "/api/traces", key=viewer)
+    assert [each["name"] for each in answer.json()["items"]] == ["mine"]
+    assert (await live.ask("GET", "/api/traces", key="rondo_sk_wrong")).status_code == 401
+    _, callers = await live.key("app")
+    assert (await live.ask("GET", "/api/traces", key=callers)).status_code == 403
+    for name, value in {"limit": "0", "status": "odd", "since": "soon", "typo": "1", "before": "x"}.items():
+        response = await live.ask("GET", "/api/traces", params={name: value})
+        assert (response.status_code, name in response.text) == (400, True), name
 
 
 async def test_traced_calls_are_no_live_traffic(live: Live) -> None:
@@ -91,7 +130,7 @@ async def test_logs_bring_scores(live: Live) -> None:
     }
     records = [
         {"name": "gen_ai.evaluation.result", "attributes": result},
-        {"name": "gen_ai.user.message", "attributes": {"content": "no score"}},
+        {"name": "app.started", "attributes": {"content": "no score"}},
         {"name": "gen_ai.evaluation.result", "attributes": {"gen_ai.evaluation.name": "empty"}},
     ]
     answer = await live.ask("POST", "/v1/logs", content=logs_as_protobuf(*records), headers=PROTOBUF)

@@ -39,7 +39,7 @@ class CallMaker:
         embeds: bool,
     ) -> WrittenCall:
         """The record of a span. Raises InvalidRequest where it may not be kept."""
-        talk = talk_of(span, attributes) if not embeds else None
+        talk = talk_of(span.events, attributes) if not embeds else None
         given = talk.given if talk is not None else embedded_of(attributes)
         sent = _sent(attributes)
         requested, served = _models(attributes, sent)

@@ -107,6 +107,7 @@ SYSTEM = "gen_ai.system_instructions"
 NUMBERED_IN = ("llm.input_messages.", "gen_ai.prompt.")
 EVENTS_IN = {
     "gen_ai.system.message": "system",
+    "gen_ai.developer.message": "developer",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from rondo.errors import InvalidRequest
 from rondo.providers.prices import PriceBook
-from rondo.records import Entry, Kind, Score, TraceSpan, WrittenCall, to_json
+from rondo.records import CallMessage, Entry, Kind, Record, Score, TraceSpan, WrittenCall, to_json
 from rondo.traces.otlp import in_json, protobuf
 from rondo.traces.otlp.about import ids_of, kind_of, whole_attributes
 from rondo.traces.otlp.calls import CallMaker
@@ -27,7 +27,7 @@ from rondo.traces.otlp.timing import timing_of
 Encoding = Literal["protobuf", "json"]
 
 _log = logging.getLogger("rondo.traces")
-_KINDS = {WrittenCall: Kind.CALL, TraceSpan: Kind.SPAN, Score: Kind.SCORE}
+_KINDS = {WrittenCall: Kind.CALL, TraceSpan: Kind.SPAN, Score: Kind.SCORE, CallMessage: Kind.MESSAGE}
 READ_SPANS: dict[Encoding, Callable[[bytes], Iterator[SentSpan]]] = {
     "protobuf": protobuf.read_spans,
     "json": in_json.read_spans,
@@ -53,7 +53,7 @@ class Records(Struct):
     rejected: int = 0
     reason: str = ""
 
-    def add(self, record: WrittenCall | TraceSpan | Score) -> None:
+    def add(self, record: Record) -> None:
         self.entries.append((_KINDS[type(record)], to_json(record)))
 
     def refuse(self, reason: str) -> None:

@@ -79,6 +79,7 @@ class _Log(_Camel):
     time_unix_nano: Number = 0
     observed_time_unix_nano: Number = 0
     attributes: list[_Pair] | None = None
+    body: Any = None
 
 
 class _ScopeSpans(_Camel):
@@ -163,6 +164,7 @@ def read_logs(body: bytes) -> Iterator[SentLog]:
                     name=clean_text(record.event_name or "", MAX_NAME),
                     at=_whole(record.time_unix_nano) or _whole(record.observed_time_unix_nano),
                     attributes=_attributes(record.attributes),
+                    body=_value(record.body, 0),
                 )
 
 

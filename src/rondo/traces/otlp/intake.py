@@ -2,15 +2,15 @@
 
 The answer says 200 only once the journal has all that is acknowledged. Spans go there as they came, once it is sure
 that they can be read; what the store keeps is made of them by the drain (`expand.py`), where nobody waits. What cannot
-be a record (an invalid id, a log that is no evaluation) is counted and named in the answer, as OTLP has it, and the
-rest is kept. The project is the key's, whatever attributes say.
+be a record (an invalid id, a log that is neither an evaluation nor a message) is counted and named in the answer, as
+OTLP has it, and the rest is kept. The project is the key's, whatever attributes say.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -22,9 +22,9 @@ from rondo.journal.append import Journal
 from rondo.records import Kind
 from rondo.traces.otlp import in_json, protobuf
 from rondo.traces.otlp.about import BAD_IDS
-from rondo.traces.otlp.expand import READ_SPANS, REFUSALS, Encoding, Expander, Records, SentRequest, pack
+from rondo.traces.otlp.expand import READ_SPANS, Encoding, Expander, Records, SentRequest, pack
+from rondo.traces.otlp.logs import log_records
 from rondo.traces.otlp.model import SentLog
-from rondo.traces.otlp.scores import score_of_log
 
 Signal = Literal["traces", "logs"]
 
@@ -43,7 +43,7 @@ _WINDOWS = {"gzip": (31,), "deflate": (15, -15)}
 
 
 class Taken(Struct, frozen=True):
-    """How a request went: `kept` spans or scores are in the journal; `rejected` are not, and `message` says why."""
+    """How a request went: `kept` records are in the journal; `rejected` are not, and `message` says why."""
 
     kept: int
     rejected: int = 0
@@ -98,17 +98,6 @@ class Intake:
 def _taken(records: Records) -> tuple[list[tuple[int, bytes]], Taken]:
     message = f"{records.rejected} not kept: {records.reason}" if records.rejected else ""
     return records.entries, Taken(len(records.entries), records.rejected, message)
-
-
-def log_records(logs: Iterable[SentLog], grant: Grant, now: int) -> Records:
-    """The results of evaluations among log records."""
-    records = Records()
-    for log in logs:
-        try:
-            records.add(score_of_log(log, project=grant.project, key_id=grant.key_id, now=now))
-        except REFUSALS as error:
-            records.refuse(str(error))
-    return records
 
 
 def unpack(body: bytes, packing: str, most: int) -> bytes:

@@ -6,13 +6,14 @@ looked for in this order, and the first that is there is all that counts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from rondo.traces.otlp import conventions as told
 from rondo.traces.otlp.facts import loaded, text
-from rondo.traces.otlp.model import Attributes, SentSpan
+from rondo.traces.otlp.model import Attributes, SentEvent
 from rondo.traces.otlp.nested import gather
 from rondo.traces.otlp.values import plain
 
@@ -32,22 +33,22 @@ class Talk(Struct, frozen=True):
         if isinstance(self.given, list):
             for message in reversed(self.given):
                 if isinstance(message, dict) and message.get("role") == "user":
-                    return _text_of(message.get("content"))
+                    return text_of(message.get("content"))
             return ""
         return self.given if isinstance(self.given, str) else ""
 
     @property
     def answer(self) -> str:
-        return _text_of(self.said[0].get("content")) if self.said else ""
+        return text_of(self.said[0].get("content")) if self.said else ""
 
 
-def talk_of(span: SentSpan, attributes: Attributes) -> Talk:
-    """The talk that a span tells of; `attributes` are its own and those of its details."""
-    said = _said(span, attributes)
+def talk_of(events: Sequence[SentEvent], attributes: Attributes) -> Talk:
+    """The talk that a span tells of by its events and attributes, those of its details among them."""
+    said = _said(events, attributes)
     finish = next((str(each["finish_reason"]) for each in said if each.get("finish_reason")), None)
     for message in said:
         message.pop("finish_reason", None)
-    return Talk(given=_given(span, attributes), said=said, finish=finish)
+    return Talk(given=_given(events, attributes), said=said, finish=finish)
 
 
 def embedded_of(attributes: Attributes) -> Any:
@@ -66,7 +67,7 @@ def first_text(attributes: Attributes, names: tuple[str, ...]) -> Any:
     return None
 
 
-def _given(span: SentSpan, attributes: Attributes) -> Any:
+def _given(events: Sequence[SentEvent], attributes: Attributes) -> Any:
     system = _system(attributes.get(told.SYSTEM))
     for name in told.MESSAGES_IN:
         if attributes.get(name) not in (None, ""):
@@ -79,9 +80,7 @@ def _given(span: SentSpan, attributes: Attributes) -> Any:
         if numbered:
             return system + numbered
     happened = [
-        _from_event(event.attributes, told.EVENTS_IN[event.name])
-        for event in span.events
-        if event.name in told.EVENTS_IN
+        _from_event(event.attributes, told.EVENTS_IN[event.name]) for event in events if event.name in told.EVENTS_IN
     ]
     if happened:
         return system + happened
@@ -90,10 +89,12 @@ def _given(span: SentSpan, attributes: Attributes) -> Any:
         found = found["messages"]
     if isinstance(found, list) and found and all(isinstance(each, dict) and "role" in each for each in found):
         return system + found
-    return [*system, {"role": "user", "content": text(found)}] if system and found is not None else found or system
+    return (
+        [*system, {"role": "user", "content": text(found)}] if system and found is not None else found or system or None
+    )
 
 
-def _said(span: SentSpan, attributes: Attributes) -> list[Message]:
+def _said(events: Sequence[SentEvent], attributes: Attributes) -> list[Message]:
     for name in told.MESSAGES_OUT:
         if attributes.get(name) not in (None, ""):
             read = plain(loaded(attributes[name]))
@@ -104,7 +105,7 @@ def _said(span: SentSpan, attributes: Attributes) -> list[Message]:
         numbered = [_numbered(each, "assistant") for each in gather(attributes, prefix)]
         if numbered:
             return numbered
-    happened = [_from_event(event.attributes, "assistant") for event in span.events if event.name == told.EVENT_OUT]
+    happened = [_from_event(event.attributes, "assistant") for event in events if event.name == told.EVENT_OUT]
     if happened:
         return happened
     found = first_text(attributes, told.TEXT_OUT)
@@ -198,8 +199,8 @@ def _tool_call(name: Any, function: Any, arguments: Any) -> Message:
 def _from_event(attributes: Attributes, role: str) -> Message:
     inner = loaded(attributes.get("message"))
     found = plain(inner) if isinstance(inner, dict) else attributes
-    made: Message = {"role": str(found.get("role") or role), "content": loaded(found.get("content"))}
-    calls = plain(loaded(found.get("tool_calls")))
+    made: Message = {"role": str(found.get("role") or role), "content": _parts_or_text(found.get("content"))}
+    calls = plain(loaded(found.get("tool_calls") or attributes.get("tool_calls")))
     if isinstance(calls, list):
         made["tool_calls"] = calls
     if attributes.get("id"):
@@ -207,6 +208,12 @@ def _from_event(attributes: Attributes, role: str) -> Message:
     if attributes.get("finish_reason"):
         made["finish_reason"] = attributes["finish_reason"]
     return made
+
+
+def _parts_or_text(content: Any) -> Any:
+    """A list of parts, also where it is told as JSON; any other text stays one, even where it reads as JSON."""
+    read = plain(loaded(content))
+    return content if isinstance(content, str) and not isinstance(read, list) else read
 
 
 def _inner(item: Any, name: str) -> dict[str, Any]:
@@ -217,7 +224,7 @@ def _inner(item: Any, name: str) -> dict[str, Any]:
     return below if isinstance(below, dict) else item
 
 
-def _text_of(content: Any) -> str:
+def text_of(content: Any) -> str:
     """As `gateway.request.text_of`, of whatever was sent."""
     if isinstance(content, str):
         return content

@@ -53,7 +53,7 @@ class SentSpan(Struct, frozen=True, kw_only=True):
 
 
 class SentLog(Struct, frozen=True, kw_only=True):
-    """A log record as it was sent, as far as it can be an event."""
+    """A log record as it was sent, as far as it can be an event. `body` is a plain value."""
 
     source: Source
     trace_id: bytes
@@ -61,3 +61,4 @@ class SentLog(Struct, frozen=True, kw_only=True):
     name: str
     at: int
     attributes: Attributes
+    body: Any = None

@@ -90,6 +90,7 @@ def read_logs(body: bytes) -> Iterator[SentLog]:
                     name=clean_text(record.event_name, MAX_NAME),
                     at=record.time_unix_nano or record.observed_time_unix_nano,
                     attributes=_attributes(record.attributes),
+                    body=_value(record.body, 0),
                 )
 
 

@@ -27,10 +27,7 @@ _PREFIX = "gen_ai.evaluation."
 
 
 def score_of_log(log: SentLog, *, project: str, key_id: str, now: int) -> Score:
-    """The score that a log record tells of. Raises InvalidRequest where it is no result of an evaluation."""
-    name = log.name or log.attributes.get("event.name")
-    if name != told.EVALUATION_EVENT:
-        raise InvalidRequest(f"Of log records, only events {told.EVALUATION_EVENT!r} are kept.", param="event_name")
+    """The score that a log record tells of. Raises InvalidRequest where it says nothing."""
     trace_id = ids_of(log.trace_id, log.span_id or b"\1" * 8)[0]
     at = timing_of(log.at, log.at, now).started_at
     return _score(_fields(log.attributes), (trace_id, log.span_id.hex()), project=project, key_id=key_id, at=at)

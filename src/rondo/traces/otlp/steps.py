@@ -66,7 +66,7 @@ def _given_and_given_back(span: SentSpan, attributes: Attributes, kind: str) -> 
     """What it was given and gave back, as text."""
     documents = next((found for prefix in told.DOCUMENTS if (found := gather(attributes, prefix))), None)
     if kind in ("agent", "workflow"):
-        talk = talk_of(span, attributes)
+        talk = talk_of(span.events, attributes)
         return _told(talk.given), talk.answer
     gave = first_text(attributes, told.TEXT_OUT)
     if documents is not None:

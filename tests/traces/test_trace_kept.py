@@ -1,0 +1,211 @@
+"""What `@trace.step(keep=True)` keeps: plain, bounded, without secrets, and never in the program's way."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import enum
+import json
+from collections.abc import AsyncGenerator, Generator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import opentelemetry.trace
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from rondo import kept, trace
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Order:
+    number: int
+    api_key: str = "sk-1"
+
+
+@dataclasses.dataclass(slots=True)
+class Line:
+    item: str
+
+
+class Odd:
+    def __repr__(self) -> str:
+        raise ValueError("no")
+
+
+class Broken(dict[str, Any]):
+    def items(self) -> Any:
+        raise ValueError("no")
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(opentelemetry.trace, "get_tracer", provider.get_tracer)
+    return exporter
+
+
+def told(ended: InMemorySpanExporter) -> tuple[Any, Any]:
+    (span,) = ended.get_finished_spans()
+    ended.clear()
+    assert span.attributes is not None
+    return span.attributes.get("input.value"), span.attributes.get("output.value")
+
+
+def test_arguments_and_result_are_kept_where_asked_for(ended: InMemorySpanExporter) -> None:
+    def find(user: str, *more: int, limit: int = 3, **rest: str) -> list[str]:
+        return [user]
+
+    assert trace.step("find", keep=True)(find)("u1", 1, 2, limit=5, b="x") == ["u1"]
+    assert told(ended) == ('{"user": "u1", "more": [1, 2], "limit": 5, "rest": {"b": "x"}}', '["u1"]')
+    assert trace.step("find")(find)("u1") == ["u1"]
+    assert told(ended) == (None, None)
+
+
+def test_methods_texts_and_nothing(ended: InMemorySpanExporter) -> None:
+    class Desk:
+        @trace.step("answer", keep=True)
+        def answer(self, question: str) -> str:
+            return question.upper()
+
+        @trace.step("close", keep=True)
+        def close(self) -> None:
+            pass
+
+    Desk().answer("hi")
+    assert told(ended) == ('{"question": "hi"}', "HI")
+    Desk().close()
+    assert told(ended) == (None, None)
+
+
+def test_what_a_failing_step_was_given_is_kept(ended: InMemorySpanExporter) -> None:
+    @trace.step("divide", keep=True)
+    def divide(by: int) -> float:
+        return 1 / by
+
+    with pytest.raises(ZeroDivisionError):
+        divide(0)
+    assert told(ended) == ('{"by": 0}', None)
+    with pytest.raises(TypeError):
+        divide(of=1)  # type: ignore[call-arg]
+    assert told(ended) == (None, None)
+
+
+def test_coroutines_and_generators(ended: InMemorySpanExporter) -> None:
+    @trace.step("ask", keep=True)
+    async def ask(question: str) -> dict[str, int]:
+        return {"answer": 42}
+
+    @trace.step("stream", keep=True)
+    def stream(*words: str) -> Generator[str, None, str]:
+        yield from words
+        return "end"
+
+    @trace.step("count", keep=True)
+    async def count(to: int) -> AsyncGenerator[int, None]:
+        for number in range(to):
+            yield number
+
+    async def all_of(to: int) -> list[int]:
+        return [number async for number in count(to)]
+
+    assert asyncio.run(ask("x")) == {"answer": 42}
+    assert told(ended) == ('{"question": "x"}', '{"answer": 42}')
+    assert list(stream("a", "b")) == ["a", "b"]
+    assert told(ended) == ('{"words": ["a", "b"]}', "ab")
+    assert asyncio.run(all_of(2)) == [0, 1]
+    assert told(ended) == ('{"to": 2}', "[0, 1]")
+    assert list(stream()) == []
+    assert told(ended)[1] is None
+    part = stream("a", "b")
+    next(part)
+    part.close()
+    assert told(ended)[1] == "a"
+
+
+def test_nothing_is_read_until_spans_are_sent() -> None:
+    class Watched(Broken):
+        asked = False
+
+        def items(self) -> Any:
+            Watched.asked = True
+            return super().items()
+
+    assert trace.step("x", keep=True)(lambda given: 1)(Watched(a=1)) == 1
+    assert not Watched.asked
+
+
+def test_secrets_are_left_out_at_any_depth() -> None:
+    names = (
+        "password",
+        "api_key",
+        "apiKey",
+        "openai_api_key",
+        "client_secret",
+        "Authorization",
+        "access_token",
+        "token",
+        "authToken",
+        "x-api-key",
+    )
+    for name in names:
+        assert "hush" not in kept.as_text({"deep": [{name: "hush"}]}), name
+    assert kept.as_text(Order(7)) == '{"number": 7, "api_key": "[left out]"}'
+    assert json.loads(kept.as_text({"tokens": 3, "max_tokens": 4, "author": "a", "passage": "p"})) == {
+        "tokens": 3, "max_tokens": 4, "author": "a", "passage": "p",
+    }  # fmt: skip
+
+
+def test_values_are_plain() -> None:
+    values = [
+        Colour.RED,
+        Decimal("1.5"),
+        datetime.date(2026, 1, 2),
+        Path("a/b"),
+        b"xyz",
+        float("nan"),
+        1 << 70,
+        Line("x"),
+    ]
+    assert json.loads(kept.as_text(values)) == [
+        "red", "1.5", "2026-01-02", "a/b", "<3 bytes>", "nan", "<int of 71 bits>", {"item": "x"},
+    ]  # fmt: skip
+    assert kept.as_text([Odd(), len]) == '["<Odd>", "<builtin_function_or_method>"]'
+    assert kept.as_text(Broken(a=1)) == "<Broken>"
+    assert kept.as_text("half \ud800") == "half ?"
+
+
+def test_what_is_large_is_cut() -> None:
+    assert json.loads(kept.as_text(list(range(1_000))))[-1] == "… of 1,000"
+    assert len(json.loads(kept.as_text({str(n): n for n in range(1_000)}))) == kept.MAX_ITEMS + 1
+    assert len(kept.as_text("x" * 1_000_000)) == kept.MAX_ALL + 1
+    wide: Any = "x" * 1_000
+    for _ in range(6):
+        wide = [wide] * 50
+    assert len(kept.as_text(wide)) < 2 * kept.MAX_ALL
+    deep: list[Any] = []
+    deep.append(deep)
+    assert "…" in kept.as_text(deep)
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner),
+    max_leaves=20,
+))  # fmt: skip
+def test_anything_becomes_a_text_that_can_be_sent(value: Any) -> None:
+    text = kept.as_text(value)
+    text.encode()
+    if not isinstance(value, str | bytes | float) and not (isinstance(value, int) and value.bit_length() > 64):
+        json.loads(text)
