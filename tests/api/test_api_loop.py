@@ -194,6 +194,16 @@ async def test_models_providers_and_status_are_told(live: Live) -> None:
     assert status["drain"]["accepted"] == status["drain"]["stored"] == 1
 
 
+async def test_status_can_be_of_one_app(live: Live) -> None:
+    settings = live.project / "rondo.toml"
+    settings.write_text(settings.read_text().replace('name = "bot"', 'name = "shop"'))
+    await live.release()
+    every, one = await live.get("/api/status"), await live.get("/api/status", app="shop")
+    assert [each["app"] for each in every["overview"]["apps"]] == ["bot", "shop"]
+    assert [each["app"] for each in one["overview"]["apps"]] == ["shop"]
+    assert (await live.ask("GET", "/api/status?app=none")).status_code == 404
+
+
 async def test_every_change_is_in_the_audit_trail(live: Live) -> None:
     await live.release(prompt=PROMPT2)
     await live.post("/api/apps/bot/promote", {"release": 2, "reason": "why not"})

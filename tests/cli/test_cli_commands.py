@@ -71,6 +71,82 @@ def test_calls_list_marks_copies_and_cached_answers(ask: Run, door: Door) -> Non
     assert [("copy" in line, "cached" in line) for line in said] == [(True, False), (False, True), (False, False)]
 
 
+TRACE = {
+    "trace_id": "0" * 31 + "2",
+    "started_at": 1_795_256_551_123_456,
+    "duration_ms": 1_500.0,
+    "name": "answer \x1b[31ma ticket",
+    "kind": "agent",
+    "app": "shop",
+    "user": "u1",
+    "session": None,
+    "tags": {"team": "a"},
+    "spans": 4,
+    "calls": 1,
+    "failed": 1,
+    "tokens": None,
+    "cost_usd": None,
+    "from_outside": True,
+    "input": None,
+    "output": None,
+}
+
+
+def test_traces_are_listed_with_what_is_known_of_them(ask: Run, door: Door) -> None:
+    plain = {**TRACE, "name": "find", "spans": 2, "calls": 0, "failed": 0, "tags": {}, "app": None, "user": None}
+    door.answers["GET /api/traces"] = {"items": [TRACE, plain], "before": "c1"}
+    result = ask(
+        *("traces", "--user", "u1", "--status", "error", "--text", "ticket", "--from-outside", "--tag", "a=b"),
+        *("--app", "shop", "--session", "s", "--limit", "2", "--before", "c0"),
+    )
+    assert result.exit_code == 0, result.output
+    assert door.query == {
+        "user": "u1",
+        "status": "error",
+        "text": "ticket",
+        "from_outside": "true",
+        "tag": "a=b",
+        "app": "shop",
+        "session": "s",
+        "limit": "2",
+        "before": "c0",
+    }
+    _, first, second, last = result.stdout.splitlines()
+    for word in (
+        "2026-11-21T10:22:31Z",
+        TRACE["trace_id"],
+        "agent answer \\x1b[31ma ticket",
+        "u1",
+        "1 failed",
+        "team=a",
+    ):
+        assert str(word) in first
+    assert "unknown" in first
+    assert "unknown" not in second, "where no model was called, nothing is unknown"
+    assert last == "There are more: --before c1"
+    assert ask("traces", "list", "--status", "429").exit_code == 2
+    assert json.loads(ask("traces", "list", "--json").stdout)["items"][0] == TRACE
+    door.answers["GET /api/traces"] = {"items": [], "before": None}
+    assert "/v1/traces" in ask("traces").stdout
+
+
+def test_a_trace_is_shown_as_a_tree(ask: Run, door: Door) -> None:
+    row = {"source": "span", "kind": "agent", "name": "answer", "depth": 0, "offset_ms": 0.0, "duration_ms": 5.0}
+    row |= {"tokens": None, "error": None, "failed": False}
+    about = {
+        "trace_id": TRACE["trace_id"],
+        "duration_ms": 5.0,
+        "spans": 1,
+        "calls": 0,
+        "tokens": None,
+        "cost_usd": None,
+    }
+    door.answers[f"GET /api/traces/{TRACE['trace_id']}"] = {**about, "rows": [row]}
+    said = ask("traces", "show", str(TRACE["trace_id"])).stdout
+    assert "agent answer" in said
+    assert "1 span" in said
+
+
 def test_json_is_the_answer_as_it_came(ask: Run, door: Door) -> None:
     door.answers["GET /api/calls"] = {"items": [CALL], "before": None}
     result = ask("calls", "list", "--json")

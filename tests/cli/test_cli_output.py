@@ -87,6 +87,7 @@ def test_unknown_money_is_not_zero() -> None:
     assert output.money(None) == "unknown"
     assert output.money(0) == "$0.000000"
     assert output.money(0.00123) == "$0.001230"
+    assert output.money(-0.5) == "-$0.500000"
 
 
 @pytest.mark.parametrize(

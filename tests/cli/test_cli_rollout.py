@@ -130,3 +130,42 @@ def test_a_release_with_steps_that_wait_is_told_how_to_begin(capsys: pytest.Capt
     ):
         release._print(made, {**serves, "settings": settings}, gate)
         assert f"next     {told}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "told"),
+    [
+        (
+            "suite",
+            {"rollout": {"on_release": "start"}},
+            "rondo gate bot#8 --run-suites, then rondo rollout start bot#8",
+        ),
+        ("suite", {}, "rondo gate bot#8 --run-suites, then rondo promote bot#8"),
+        ("goal", {"rollout": {"on_release": "start"}}, "rondo gate bot#8, which shows all that it lacks"),
+    ],
+)
+def test_before_a_shut_gate_the_next_step_is_the_gate(
+    capsys: pytest.CaptureFixture[str], kind: str, settings: dict[str, Any], told: str
+) -> None:
+    check = {
+        "kind": kind,
+        "verdict": "fail",
+        "name": "answers",
+        "suite": "answers",
+        "sentence": "Not so.",
+        "remedy": "",
+    }
+    decided = {
+        "verdict": "fail",
+        "declared": True,
+        "sentence": "Shut.",
+        "checks": [check],
+        "changes": [],
+        "stable": None,
+    }
+    serves: dict[str, Any] = {"stable": 7, "shares": {"7": 100}, "shadows": [], "settings": settings}
+    made = {"created": True, "classifiers": {}, "release": {"app": "bot", "number": 8, "hash": "f" * 64}}
+    started = {"rollout": {"started": None, "refused": "bot#8 may not take traffic (fail)."}} if settings else {}
+    release._print({**made, **started}, serves, {"decision": decided, "kept": []})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("next")] == [f"next     {told}"]

@@ -11,8 +11,9 @@ from live_server import Live
 from rondo.console import charts
 from rondo.console.cards import columns, lines
 from rondo.console.formats import count
-from rondo.console.pages.dashboards import _evaluation_card
+from rondo.console.pages.dashboards import _evaluation_card, _goal_card
 from rondo.monitoring.dashboards.evaluations import Evaluation, EvaluationSeries
+from rondo.monitoring.dashboards.quality import GoalSeries
 
 
 @pytest.mark.parametrize("path", ["/dashboards", "/dashboards/quality", "/dashboards/resources", "/costs"])
@@ -49,6 +50,22 @@ def test_an_evaluation_has_a_place_of_its_own_and_what_it_was_compared_with_none
     assert card.figure == "75.0 % (65.0 % to 85.0 %)"
     assert "run_900 of bot#2, over 40 examples" in card.note
     assert card.plot.bands[0]
+    assert card.link == "/runs/run_900"
+
+
+def test_a_value_that_stands_alone_is_seen_with_its_interval() -> None:
+    alone = charts.plot([[0.5]], ["now"], width=100, height=10, bands=[([0.4], [0.6])])
+    assert alone.lines[0].dots == ((50.0, 5.0),)
+    assert alone.bands == ("M46.0 4.0 L54.0 4.0 L54.0 6.0 L46.0 6.0 Z",)
+
+
+def test_a_goal_that_no_call_tells_of_says_who_does() -> None:
+    goal = GoalSeries(
+        app="bot", metric="correct", at_least=0.8, at_most=None, value=None, met=None, values=[None], lows=[None],
+        highs=[None], kept=[None],
+    )  # fmt: skip
+    assert _goal_card(goal, [0]).note == "Not measured in this time."
+    assert _goal_card(goal, [0], is_evaluated=True).note == "No call tells of it; evaluations do, below."
 
 
 async def test_costs_by_user(live: Live, visitors: Visitors) -> None:
@@ -86,7 +103,7 @@ def test_lines_have_gaps_where_nothing_is_known() -> None:
     assert card.plot is not None
     assert card.plot.most == 5
     assert len(card.plot.lines[0].dots) == 1
-    assert card.plot.bands[0].count("M") == 1
+    assert card.plot.bands[0].count("M") == 2
     assert card.plot.mark == pytest.approx(90)
     assert lines("t", [], {"a": []}, count).is_empty
 

@@ -27,6 +27,8 @@ values = st.lists(st.floats(0, 1e9), max_size=40)
         (0.01, "$0.01"),
         (1.254, "$1.25"),
         (12_345.6, "$12,346"),
+        (-0.053, "-$0.05"),
+        (-0.000_34, "-$0.00034"),
     ],
 )
 def test_money(usd: float | None, text: str) -> None:
@@ -45,11 +47,34 @@ def test_numbers() -> None:
     assert [formats.count(n) for n in (None, 0, 99_999, 123_456, 1_234_567)] == ["–", "0", "99,999", "123.5k", "1.2M"]
     assert [formats.percent(x) for x in (None, 0, 0.0001, 0.123, 1)] == ["–", "0 %", "<0.1 %", "12.3 %", "100 %"]
     assert [formats.share(bp) for bp in (25, 1_000, 1_250)] == ["0.25 %", "10 %", "12.5 %"]
-    assert [formats.size(n) for n in (None, 12, 3_400, 1_200_000)] == ["–", "12 B", "3.4 kB", "1.2 MB"]
+    assert [formats.size(n) for n in (None, 12, 3_400, 1_200_000, 62_911_400_000)] == [
+        "–", "12 B", "3.4 kB", "1.2 MB", "62.9 GB",
+    ]  # fmt: skip
     assert formats.metric(None, "answer.correct") == "not measured yet"
     assert formats.metric(2_000, "latency.p95_ms") == "2.00 s"
     assert formats.metric(0.01, "cost.per_request_usd") == "$0.01"
     assert formats.metric(0.4, "deflection") == "40 %"
+    assert formats.metric(1_240, "tokens.per_request") == "1,240"
+    assert formats.metric(4.25, "human.tone") == "4.25"
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "text"),
+    [
+        (None, "latency.p95_ms", "–"),
+        (0.000_034_6, "cost.per_request_usd", "+$0.000035"),
+        (-0.000_12, "cost.per_request_usd", "−$0.00012"),
+        (-120.0, "latency.p95_ms", "−120 ms"),
+        (1e308, "latency.p95_ms", "+∞"),
+        (0.0, "errors.rate", "±0 pts"),
+        (-0.032, "errors.rate", "−3.2 pts"),
+        (0.000_01, "answer.correct", "+<0.01 pts"),
+        (1.5, "human.tone", "+1.5"),
+        (-20.0, "tokens.per_request", "−20"),
+    ],
+)
+def test_changes_have_a_sign_and_a_unit(value: float | None, name: str, text: str) -> None:
+    assert formats.change(value, name) == text
 
 
 def test_how_long_ago() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from console.visiting import Visitors
 from live_server import Live
+from lost_indexes import lost
 
 FORM = {"origin": "http://rondo.test"}
 PART = {**FORM, "hx-request": "true"}
@@ -75,6 +76,24 @@ async def test_a_refused_form_says_why(
     assert words in response.text
     assert "<script>" not in response.text.replace("<script src=", "")
     assert (await live.get("/api/apps/bot"))["shares"] == {"1": 100.0}
+
+
+async def test_a_form_for_what_cannot_be_served_says_why_and_keeps_what_was_entered(
+    live: Live, visitors: Visitors
+) -> None:
+    number = str(await lost(live))
+    visitor = await visitors("approver")
+    for page, sent in (
+        ("promote", {"release": number}),
+        ("split", {f"share.{number}": "5"}),
+        ("shadow", {f"share.{number}": "5"}),
+        ("rollout/start", {"release": number, "steps": "5% 1h\n100%"}),
+    ):
+        response = await visitor.post(f"/releases/bot/{page}", reason="better words", **sent)
+        assert response.status_code == 409, page
+        assert f"bot#{number} cannot be served" in response.text
+        assert "better words" in response.text
+    assert (await live.chat()).headers["x-rondo-release"] == "bot#1"
 
 
 async def test_requests_are_copied_and_no_more(live: Live, visitors: Visitors) -> None:

@@ -259,6 +259,32 @@ async def test_one_user_alone_is_no_trend(house: Patterns, store: RecordStore) -
     found = await house.find(wanted(), actor="anna")
     loud = [each for each in found.patterns if each.users == 1 and each.calls >= 8]
     assert loud
-    assert {each.trend for each in loud} == {"steady"}
+    assert {each.trend for each in loud} == {"not_enough"}
     assert all(each.low < 0 < each.high for each in loud)
     assert {each.trend for each in found.patterns if each.users >= 8} == {"new"}
+
+
+@once
+@pytest.mark.parametrize(
+    ("before", "now", "trend"),
+    [
+        ((0, 20), (8, 20), "new"),
+        ((0, 2), (8, 400), "not_enough"),
+        ((0, 200), (4, 200), "not_enough"),
+        ((300, 2_000), (310, 2_000), "steady"),
+    ],
+)
+async def test_a_trend_is_told_only_where_the_interval_tells_it(
+    house: Patterns, store: RecordStore, before: tuple[int, int], now: tuple[int, int], trend: str
+) -> None:
+    """Wrong calls, of all: eight now and none before read "steady" where few were before, and nobody knows."""
+    wrong: dict[str, Any] = {"status": 504, "error_code": "upstream_timeout"}
+    records = [
+        *asked("parcel", now[0], at=SINCE + HOUR, **wrong),
+        *asked("parcel", before[0], at=SINCE - 2 * HOUR, **wrong),
+        *asked("login", now[1] - now[0], at=SINCE + 2 * HOUR),
+        *asked("login", before[1] - before[0], at=SINCE - HOUR),
+    ]
+    store.insert("w", [entry(each) for each in records], after(len(records)))
+    found = await house.find(wanted(), actor="anna")
+    assert [(each.calls, each.before, each.trend) for each in found.patterns] == [(now[0], before[0], trend)]

@@ -1,8 +1,10 @@
-"""Which app and which release a command means: `support-bot 7`, `support-bot#7`, or only `7` where there is one app."""
+"""Which app and which release a command means: `support-bot 7`, `support-bot#7`, or only `7` in the app's project
+folder, and where there is no other app."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -30,13 +32,24 @@ def numbers(words: tuple[str, ...], how_many: int, usage: str) -> tuple[str | No
     return app, found
 
 
-async def which(api: Api, app: str | None) -> str:
-    """`app`, or the only one there is. Raises UsageError where there are several, NotFound where there is none."""
+async def which(api: Api, app: str | None, *, project: Path | None = None) -> str:
+    """`app`; else that of the project folder, by default this one; else the only one there is. Raises UsageError where
+    there are several, NotFound where there is none, or not the folder's."""
     if app is not None:
         return app
+    from rondo.settings.project import app_of  # reading settings costs a start that names the app more than the rest
+
     names = [str(each["name"]) for each in (await api.get("/api/apps"))["apps"]]
     if not names:
         raise NotFound("There is no app yet.", remedy="`rondo release` makes one from a project folder.")
+    named = app_of(project or Path())
+    if named is not None and named not in names:
+        raise NotFound(
+            f"The app of this project folder, {named!r:.100}, is not there yet.",
+            remedy=f"`rondo release` makes it; or name another: {', '.join(names)}.",
+        )
+    if named is not None:
+        return named
     if len(names) > 1:
         raise click.UsageError(f"There are several apps: name one of {', '.join(names)}.")
     return names[0]

@@ -32,6 +32,7 @@ _KINDS: dict[str, type[RondoError]] = {
         errors.NotFound,
         errors.Conflict,
         errors.GateClosed,
+        errors.Unservable,
         errors.Unauthorized,
         errors.Forbidden,
         errors.Unavailable,

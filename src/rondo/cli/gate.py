@@ -23,7 +23,7 @@ COLOURS: dict[str, Colour] = {"pass": "green", "fail": "red", "inconclusive": "y
 
 @click.command("gate")
 @click.argument("release", required=False, metavar="[RELEASE]")
-@click.option("--app", help="The app; the only one there is by default, or the one that RELEASE names.")
+@click.option("--app", help="The app; by default the one that RELEASE names, or the project folder's.")
 @click.option(
     "--project",
     type=click.Path(file_okay=False, path_type=Path),
@@ -55,11 +55,11 @@ async def command(
     suffice, and 2 when the command is used wrongly.
     """
     view = await _view(api, release, app, project)
-    if run_suites and (lacking := _lacking(view["decision"])):
+    if run_suites and (wanted := lacking(view["decision"])):
         from rondo.cli import eval as evaluation
 
         target = [view["decision"]["release"]["hash"]] if release is not None else []
-        await evaluation.run_suites(api, project, lacking, targets=target)
+        await evaluation.run_suites(api, project, wanted, targets=target)
         view = await _view(api, release, app, project)
     if junit is not None or markdown is not None:
         _write(view, junit, markdown)
@@ -90,11 +90,7 @@ def verdict(name: str) -> str:
     return output.paint(name.ljust(len("inconclusive")), COLOURS[name])
 
 
-async def _view(api: Api, release: str | None, app: str | None, project: Path) -> Any:
-    return await (_of_tree(api, project) if release is None else _of_release(api, release, app))
-
-
-def _lacking(decision: dict[str, Any]) -> list[str]:
+def lacking(decision: dict[str, Any]) -> list[str]:
     """The suites without a run that counts, or with one that was compared with something else than what serves."""
     kinds = ("suite", "baseline")
     return list(
@@ -104,6 +100,10 @@ def _lacking(decision: dict[str, Any]) -> list[str]:
     )
 
 
+async def _view(api: Api, release: str | None, app: str | None, project: Path) -> Any:
+    return await (_of_tree(api, project) if release is None else _of_release(api, release, app, project))
+
+
 async def _of_tree(api: Api, project: Path) -> Any:
     from rondo.releases.bundle import read_folder, to_zip
 
@@ -111,14 +111,14 @@ async def _of_tree(api: Api, project: Path) -> Any:
     return await api.upload("/api/gate", to_zip(read_folder(project)))
 
 
-async def _of_release(api: Api, release: str, app: str | None) -> Any:
+async def _of_release(api: Api, release: str, app: str | None, project: Path) -> Any:
     if release.rpartition("#")[2].isdigit() and len(release.rpartition("#")[2]) < 8:
         named, (number,) = numbers((release,), 1, "rondo gate [APP#]N")
         if app is not None and named is not None and app != named:
             raise click.UsageError(f"{release} is no release of {app}.")
-        name = await which(api, app or named)
+        name = await which(api, app or named, project=project)
         return await api.get(f"/api/apps/{segment(name)}/releases/{number}/gate")
-    name = await which(api, app)
+    name = await which(api, app, project=project)
     return await api.get(f"/api/apps/{segment(name)}/gate/{segment(release)}")
 
 

@@ -56,7 +56,7 @@ async def list_(api: Api, app: str | None) -> None:
 
 @command.command("show")
 @click.argument("name")
-@click.option("--app", help="Whose judge; needed where there are several apps.")
+@click.option("--app", help="Whose judge; by default this project folder's app's, or the only one's.")
 @connected
 async def show(api: Api, name: str, app: str | None) -> None:
     """Show what the judge NAME asks, and how well it agreed with people each time it was measured."""
@@ -66,7 +66,7 @@ async def show(api: Api, name: str, app: str | None) -> None:
 
 @command.command("calibrate")
 @click.argument("name")
-@click.option("--app", help="Whose judge; needed where there are several apps.")
+@click.option("--app", help="Whose judge; by default this project folder's app's, or the only one's.")
 @click.option(
     "--labels",
     "file",

@@ -32,7 +32,7 @@ class Stopped(Exception):
 @click.command("label")
 @click.argument("name")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--app", help="Whose judge; needed where there are several apps.")
+@click.option("--app", help="Whose judge; by default this project folder's app's, or the only one's.")
 @click.option(
     "--from",
     "source",

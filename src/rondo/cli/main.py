@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "alerts": "Show what fires, look after it, silence it, and try channels out.",
         "why": "Tell the whole story of one answer.",
         "calls": "List, show, follow and export recorded calls.",
+        "traces": "List traces, and show one as a tree.",
         "drift": "Show whether what is asked, found and answered changes, and look now.",
         "patterns": "Put calls that went wrong together to named patterns, and make them tests.",
         "costs": "Show what calls cost, forecast the month, and try another model's price.",

@@ -130,7 +130,7 @@ def when(moment: int | str | None) -> str:
 
 def money(usd: float | None) -> str:
     """US dollars; what is not known is said to be."""
-    return UNKNOWN if usd is None else f"${usd:.6f}"
+    return UNKNOWN if usd is None else f"{'-' if usd < 0 else ''}${abs(usd):.6f}"
 
 
 def milliseconds(value: float | None) -> str:

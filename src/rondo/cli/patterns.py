@@ -151,7 +151,8 @@ def _print_made(made: dict[str, Any]) -> None:
 def _trend(pattern: output.Row) -> str:
     if pattern["trend"] == "unknown":
         return "unknown: no calls before"
-    return f"{pattern['trend']} ({pattern['low']:+.2%} to {pattern['high']:+.2%} of all calls)"
+    trend = "not enough evidence" if pattern["trend"] == "not_enough" else pattern["trend"]
+    return f"{trend} ({pattern['low']:+.2%} to {pattern['high']:+.2%} of all calls)"
 
 
 def _counts(counted: dict[str, int]) -> str | None:

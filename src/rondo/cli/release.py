@@ -72,9 +72,17 @@ def _print(answer: dict[str, Any], traffic: dict[str, Any], view: dict[str, Any]
         return
     if rollout is not None:
         click.echo(f"rollout  {output.one_line('not started: ' + rollout['refused'])}")
-        click.echo(f"next     rondo rollout start {label}")
-        return
-    if view is not None and view["decision"]["verdict"] == "pass" and traffic["settings"].get("rollout"):
-        click.echo(f"next     rondo rollout start {label}")
-    elif view is not None and view["decision"]["verdict"] == "pass":
-        click.echo(f"next     rondo split {release['app']} {release['number']}=10%, or rondo promote {label}")
+    if view is not None:
+        click.echo(f"next     {_next(release, view['decision'], by_rollout=bool(traffic['settings'].get('rollout')))}")
+
+
+def _next(release: dict[str, Any], decision: dict[str, Any], *, by_rollout: bool) -> str:
+    """What gives it traffic, or what comes before that."""
+    label = f"{release['app']}#{release['number']}"
+    if decision["verdict"] == "pass" and by_rollout:
+        return f"rondo rollout start {label}"
+    if decision["verdict"] == "pass":
+        return f"rondo split {release['app']} {release['number']}=10%, or rondo promote {label}"
+    if gate.lacking(decision):
+        return f"rondo gate {label} --run-suites, then rondo {'rollout start' if by_rollout else 'promote'} {label}"
+    return f"rondo gate {label}, which shows all that it lacks"

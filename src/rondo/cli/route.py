@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from rondo.cli import output
+from rondo.cli.apps import which
 from rondo.cli.client import Api, segment
 from rondo.cli.connect import connected
-from rondo.errors import InvalidRequest, NotFound
+from rondo.errors import InvalidRequest
 
 _MARKS: dict[bool | None, tuple[str, output.Colour]] = {
     True: ("fired", "green"),
@@ -26,7 +27,7 @@ def command() -> None:
 
 @command.command("explain")
 @click.argument("text")
-@click.option("--app", help="The app; needed where there are several.")
+@click.option("--app", help="The app; by default this project folder's, or the only one.")
 @click.option("--release", type=int, help="A release that has traffic; by default the one that the user would get.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=VALUE", help="An app variable; JSON, or else text.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME=VALUE", help="A tag, as clients send in `metadata`.")
@@ -47,18 +48,8 @@ async def explain(api: Api, text: str, app: str | None, **given: Any) -> None:
         "budget_left_share": given["budget_left"],
         **{name: given[name] for name in ("user", "session", "release", "at")},
     }
-    name = app or await _only_app(api)
+    name = await which(api, app)
     api.show(await api.post(f"/api/apps/{segment(name)}/route/explain", body), _print)
-
-
-async def _only_app(api: Api) -> str:
-    """Raises NotFound, InvalidRequest."""
-    names = [row["name"] for row in (await api.get("/api/apps"))["apps"]]
-    if not names:
-        raise NotFound("There is no app yet.", remedy="`rondo release` makes one.")
-    if len(names) > 1:
-        raise InvalidRequest(f"There are several apps: {', '.join(names)}.", remedy="Name one with --app.")
-    return str(names[0])
 
 
 def _pair(text: str) -> tuple[str, str]:

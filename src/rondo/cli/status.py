@@ -15,10 +15,11 @@ from rondo.cli.output import Column
 
 
 @click.command("status")
+@click.argument("app", required=False)
 @connected
-async def command(api: Api) -> None:
-    """Show every app's releases and goals, and the records' way from the journal to the store."""
-    api.show(await api.get("/api/status"), _print)
+async def command(api: Api, app: str | None) -> None:
+    """Show what serves in every app, or in APP alone, how its goals stand, and whether records reach the store."""
+    api.show(await api.get("/api/status", app=app), _print)
 
 
 def _print(status: dict[str, Any]) -> None:

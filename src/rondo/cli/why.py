@@ -94,6 +94,9 @@ def _tell(story: dict[str, Any], lines: int | None) -> None:
 
 def _release(story: dict[str, Any]) -> list[tuple[str, object]]:
     call, release = story["call"], story["release"]
+    if call.get("arm") == "traced":
+        told = f"{call.get('app') or 'another program'} made the call by itself, and told of it by OpenTelemetry"
+        return [("release", f"none: {told}")]
     if call.get("release") is None:
         return [("release", f"none: the client asked for the model {call['requested_model']}")]
     facts: list[tuple[str, object]] = [

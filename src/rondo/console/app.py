@@ -43,6 +43,7 @@ from rondo.console.pages import (
     runs,
     sign_in,
     trace,
+    traces,
 )
 from rondo.console.shield import Shield, require_our_page
 from rondo.console.visit import Page, Visit, go, render
@@ -63,6 +64,7 @@ PAGES: list[Page] = [
     *patterns.PAGES,
     *calls.PAGES,
     *call.PAGES,
+    *traces.PAGES,
     *trace.PAGES,
     *batches.PAGES,
     *datasets.PAGES,

@@ -24,7 +24,8 @@ class Key(Struct, frozen=True):
 
 
 class Card(Struct, frozen=True, kw_only=True):
-    """A chart. `top` is what its upper edge stands for, `ticks` are times from left to right."""
+    """A chart. `top` is what its upper edge stands for, `ticks` are times from left to right; `link` is the address of
+    what the note tells of."""
 
     title: str
     figure: str
@@ -34,6 +35,7 @@ class Card(Struct, frozen=True, kw_only=True):
     top: str
     ticks: list[str]
     note: str = ""
+    link: str | None = None
     tone: str = ""
     wide: bool = False
     is_empty: bool = False
@@ -51,6 +53,7 @@ def lines(
     mark: float | None = None,
     most: float | None = None,
     note: str = "",
+    link: str | None = None,
     tone: str = "",
     wide: bool = False,
 ) -> Card:
@@ -76,6 +79,7 @@ def lines(
         top=words(plot.most) if plot.most else "",
         ticks=_ticks(buckets),
         note=note,
+        link=link,
         tone=tone,
         wide=wide,
         is_empty=all(value is None for values in series.values() for value in values),

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+_LONE = 4.0
+"""Half the width of a band that stands alone, with no neighbour to reach to."""
+
 
 class Bar(Struct, frozen=True):
     """One column: its place and size in the chart's own units, and what a reader is told. `bad` is stacked on top."""
@@ -122,14 +125,13 @@ def bars(values: Sequence[float], bad: Sequence[float], labels: Sequence[str], *
 def line(values: Sequence[float | None], *, width: float, height: float, most: float | None = None) -> Line:
     """A line from left to right, from 0 at the bottom to `most` (the largest value by default) at the top."""
     top = max((value for value in values if value is not None), default=0.0) if most is None else most
-    step = width / max(len(values) - 1, 1)
     runs: list[list[tuple[float, float]]] = [[]]
     for position, value in enumerate(values):
         if value is None:
             runs.append([])
             continue
         y = height if top == 0 else height - min(value / top, 1.0) * height
-        runs[-1].append((_round(position * step), _round(y)))
+        runs[-1].append((_across(position, len(values), width), _round(y)))
     lines = [run for run in runs if len(run) > 1]
     path = " ".join("M" + " L".join(f"{x} {y}" for x, y in run) for run in lines)
     area = " ".join(
@@ -202,21 +204,26 @@ def _hits(labels: Sequence[str], width: float, *, at_points: bool = False) -> tu
 
 
 def _band(low: Values, high: Values, *, width: float, height: float, most: float) -> str:
-    step = width / max(len(low) - 1, 1)
     runs: list[list[tuple[float, float, float]]] = [[]]
     for place, (below, above) in enumerate(zip(low, high, strict=True)):
         if below is None or above is None or most == 0:
             runs.append([])
             continue
         down, up = (height - min(max(value / most, 0.0), 1.0) * height for value in (below, above))
-        runs[-1].append((_round(place * step), _round(down), _round(up)))
+        runs[-1].append((_across(place, len(low), width), _round(down), _round(up)))
     paths = []
     for run in runs:
-        if len(run) > 1:
-            upper = " L".join(f"{x} {up}" for x, _, up in run)
-            lower = " L".join(f"{x} {down}" for x, down, _ in reversed(run))
+        edges = [(x + aside, down, up) for x, down, up in run for aside in (-_LONE, _LONE)] if len(run) == 1 else run
+        if edges:
+            upper = " L".join(f"{x} {up}" for x, _, up in edges)
+            lower = " L".join(f"{x} {down}" for x, down, _ in reversed(edges))
             paths.append(f"M{upper} L{lower} Z")
     return " ".join(paths)
+
+
+def _across(place: int, places: int, width: float) -> float:
+    """How far to the right a place is; in the middle where it is the only one."""
+    return _round(width * (place / (places - 1) if places > 1 else 0.5))
 
 
 def parts(shares: Sequence[float]) -> list[Stretch]:

@@ -9,6 +9,8 @@ from rondo import clock
 
 UNKNOWN = "unknown"
 NONE = "–"
+_ENDLESS = 1e300
+"""What an interval without an end has for one."""
 _STEPS = ((60, "s"), (3_600, "min"), (86_400, "h"), (30 * 86_400, "d"))
 
 
@@ -18,13 +20,14 @@ def money(usd: float | None) -> str:
         return UNKNOWN
     if usd == 0:
         return "$0"
-    size = abs(usd)
-    if size < 0.000_001:
+    if usd < 0:
+        return f"-{money(-usd)}"
+    if usd < 0.000_001:
         return "<$0.000001"
-    if size < 0.01:
-        digits = next(places for places in range(2, 8) if size >= 10**-places) + 1
+    if usd < 0.01:
+        digits = next(places for places in range(2, 8) if usd >= 10**-places) + 1
         return f"${usd:.{digits}f}"
-    return f"${usd:,.2f}" if size < 10_000 else f"${usd:,.0f}"
+    return f"${usd:,.2f}" if usd < 10_000 else f"${usd:,.0f}"
 
 
 def duration(ms: float | None) -> str:
@@ -66,12 +69,13 @@ def share(basis_points: int) -> str:
 
 
 def size(number: int | None) -> str:
-    """`812 B`, `3.4 kB`, `1.2 MB`."""
+    """`812 B`, `3.4 kB`, `1.2 MB`, `62.9 GB`."""
     if number is None:
         return NONE
-    if number < 1_000:
-        return f"{number} B"
-    return f"{number / 1_000:.1f} kB" if number < 1_000_000 else f"{number / 1_000_000:.1f} MB"
+    for unit, amount in (("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)):
+        if number >= amount:
+            return f"{number / amount:.1f} {unit}"
+    return f"{number} B"
 
 
 def ago(us: int | None) -> str:
@@ -127,17 +131,37 @@ def pretty(value: Any) -> str:
 
 
 def metric(value: float | None, name: str) -> str:
-    """The value of a goal's metric, in the unit that its name ends in; other metrics are shares of 1."""
+    """The value of a goal's metric, in the unit that its name tells; others are shares of 1, or scores beyond it."""
     if value is None:
         return "not measured yet"
     if name.endswith("_ms"):
         return duration(value)
     if name.endswith("_usd"):
         return money(value)
-    return count(value) if name.endswith("count") else percent(value)
+    if name.endswith("count") or name.startswith("tokens."):
+        return count(value)
+    return percent(value) if abs(value) <= 1 else f"{value:.3g}"
+
+
+def change(value: float | None, name: str) -> str:
+    """How far a goal's metric moved, as `metric` writes it: `+$0.000035`, `−120 ms`; shares move by points."""
+    if value is None:
+        return NONE
+    sign = "+" if value > 0 else "−" if value < 0 else "±"
+    size = abs(value)
+    if size >= _ENDLESS:
+        return f"{sign}∞"
+    told = metric(size, name)
+    return sign + (_points(size) if told.endswith(" %") else told)
+
+
+def _points(part: float) -> str:
+    if 0 < part < 0.000_05:
+        return "<0.01 pts"
+    return f"{part * 100:.2f}".rstrip("0").rstrip(".") + " pts"
 
 
 FILTERS = {
     each.__name__: each
-    for each in (money, duration, count, percent, share, size, ago, until, when, short, pretty, metric)
+    for each in (money, duration, count, percent, share, size, ago, until, when, short, pretty, metric, change)
 }

@@ -21,6 +21,8 @@ LEAST = 3
 
 _MOST_NAMED = 8
 _MOST_PATTERNS = 50
+_STEADY_PART = 0.5
+"""What has moved by no more than this part of what it was, at both ends of the interval, has not moved."""
 
 
 class Group(Struct, frozen=True, kw_only=True):
@@ -76,6 +78,7 @@ def _pattern(group: Group, name: str | None, now: Side, before: Side) -> Pattern
     scale, scale_before = _scale(now), _scale(before)
     units = Counter(each.unit for each in group.wrong if not each.is_now), Counter(each.unit for each in ours)
     gap, low, high = _change((units[0], before), (units[1], now), by_user=group.error_code is None)
+    rate_before = min(1.0, theirs * scale_before / before.calls) if before.calls else 0.0
     newest = sorted(ours or group.wrong, key=lambda each: (-each.started_at, each.trace_id))
     times = [each.started_at for each in group.wrong]
     return Pattern(
@@ -91,7 +94,7 @@ def _pattern(group: Group, name: str | None, now: Side, before: Side) -> Pattern
         change=gap,
         low=low,
         high=high,
-        trend=_trend(theirs, len(ours), low, high) if now.calls and before.calls else "unknown",
+        trend=_trend(theirs, len(ours), low, high, rate_before) if now.calls and before.calls else "unknown",
         users=len({each.unit for each in ours}),
         whys={why: count for why in WHYS if (count := sum(1 for each in ours if _went(each, why)))},
         releases=_counted(f"{each.app}#{each.release}" for each in ours if each.app and each.release is not None),
@@ -154,12 +157,13 @@ def _change(
     return difference(shares[0], shares[1])
 
 
-def _trend(before: int, now: int, low: float, high: float) -> Trend:
+def _trend(before: int, now: int, low: float, high: float, rate_before: float) -> Trend:
+    """What the interval of the change tells; where it holds zero, only a narrow one says that nothing has changed."""
     if low > 0:
         return "new" if before == 0 else "grown"
     if high < 0:
         return "gone" if now == 0 else "shrunk"
-    return "steady"
+    return "steady" if max(-low, high) <= _STEADY_PART * rate_before else "not_enough"
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

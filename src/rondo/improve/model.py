@@ -10,7 +10,7 @@ Why = Literal["failing", "disliked", "low", "handed_over"]
 WHYS: tuple[Why, ...] = ("failing", "disliked", "low", "handed_over")
 USUAL: tuple[Why, ...] = ("failing", "disliked", "low")
 
-Trend = Literal["new", "grown", "steady", "shrunk", "gone", "unknown"]
+Trend = Literal["new", "grown", "steady", "shrunk", "gone", "not_enough", "unknown"]
 
 
 class Wrong(Struct, frozen=True, kw_only=True):
@@ -55,7 +55,8 @@ class Pattern(Struct, frozen=True, kw_only=True):
 
     `calls` and `before` count those of the window and of the one before it, as estimated where only some were drawn.
     `share` is of all that went wrong. `rate` is of all calls; `change` is how far it moved, with its 95 % interval. The
-    trend is `unknown` where there were no calls before.
+    trend is `steady` where that is known to be little, `not_enough` where the interval tells neither that nor a change,
+    and `unknown` where there were no calls before.
     `traces` are the calls of the window that were looked at, the newest first.
     """
 

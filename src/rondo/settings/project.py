@@ -77,6 +77,15 @@ def read_text(folder: Path) -> tuple[str, str]:
         raise SettingsError(f"cannot be read: {error}.", file=str(path)) from None
 
 
+def app_of(folder: Path) -> str | None:
+    """The app that a folder's file names, also where something else in it needs mending; None where it names none."""
+    try:
+        named = tomllib.loads(read_text(folder)[1])["app"]["name"]
+    except (SettingsError, tomllib.TOMLDecodeError, KeyError, TypeError):
+        return None
+    return named if isinstance(named, str) else None
+
+
 def model_settings(values: Mapping[str, Any], name: str) -> ModelSettings:
     """A model's table as it was kept. Raises SettingsError."""
     try:

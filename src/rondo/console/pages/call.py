@@ -12,6 +12,7 @@ import msgspec
 from starlette.responses import Response
 
 from rondo.console.cites import cite
+from rondo.console.named_values import params
 from rondo.console.visit import Page, Visit, go
 from rondo.control import Connection
 from rondo.errors import InvalidRequest, NotFound
@@ -40,6 +41,7 @@ async def show(visit: Visit) -> Response:
         cited=cite(call.answer, (passage.chunk.number for passage in story.passages)),
         messages=_messages(call.rendered or call.input),
         whole_ms=_whole(story),
+        params_lists=params(call.params),
         attributes={step.span.span_id: _attributes(step.span.attributes) for step in story.steps},
     )
 

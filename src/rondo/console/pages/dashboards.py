@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -146,7 +147,8 @@ def _traffic_cards(told: TrafficBoard) -> list[Card]:
 
 def _quality_cards(told: Quality) -> list[Card]:
     handed = told.handed_over_overall
-    cards = [_goal_card(goal, told.buckets) for goal in told.goals]
+    evaluated = {(series.app, series.metric) for series in told.evaluations}
+    cards = [_goal_card(goal, told.buckets, is_evaluated=(goal.app, goal.metric) in evaluated) for goal in told.goals]
     cards += [_score_card(score, told.buckets) for score in told.scores]
     cards += [_evaluation_card(series) for series in told.evaluations]
     cards.append(
@@ -160,19 +162,20 @@ def _quality_cards(told: Quality) -> list[Card]:
     return cards
 
 
-def _goal_card(goal: GoalSeries, buckets: Sequence[int]) -> Card:
+def _goal_card(goal: GoalSeries, buckets: Sequence[int], *, is_evaluated: bool = False) -> Card:
     def words(value: float | None) -> str:
         return formats.metric(value, goal.metric) if value is not None else formats.NONE
 
     mark = goal.at_least if goal.at_least is not None else goal.at_most
     met = sum(1 for kept in goal.kept if kept)
     measured = sum(1 for kept in goal.kept if kept is not None)
+    silent = "No call tells of it; evaluations do, below." if is_evaluated else "Not measured in this time."
     sign = "≥" if goal.at_least is not None else "≤"
     return lines(
         f"{goal.app}: {goal.metric} {sign} {words(mark)}", buckets, {goal.metric: goal.values}, words,
         bands=[(goal.lows, goal.highs)],
         figure=formats.metric(goal.value, goal.metric), mark=mark,
-        note=f"Met in {met} of {measured} measured stretches." if measured else "Not measured in this time.",
+        note=f"Met in {met} of {measured} measured stretches." if measured else silent,
         tone="wait" if goal.met is None else "good" if goal.met else "bad",
     )  # fmt: skip
 
@@ -192,6 +195,7 @@ def _evaluation_card(series: EvaluationSeries) -> Card:
         bands=[([point.low for point in points], [point.high for point in points])],
         mark=series.at_least if series.at_least is not None else series.at_most,
         note=f"{many}; the last is {last.run} of {last.label}, over {formats.count(last.n)} examples.",
+        link=f"/runs/{quote(last.run, safe='')}",
     )  # fmt: skip
 
 

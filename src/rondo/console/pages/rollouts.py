@@ -140,6 +140,7 @@ async def start(visit: Visit) -> Response:
             at=sent.get("at") or None,
             reason=sent.get("reason", ""),
             exception=exception_asked(visit.grant, sent.get("exception") or None),
+            check_release=visit.control.check_release,
         )
 
     try:
@@ -159,6 +160,7 @@ async def act(visit: Visit) -> Response:
     more: dict[str, Any] = {"reason": sent.get("reason", "")}
     if chosen.verb is verbs.promote:
         more["exception"] = exception_asked(visit.grant, sent.get("exception") or None)
+        more["check_release"] = visit.control.check_release
     whose = _whose(visit)
     try:
         await visit.control.change(lambda: chosen.verb(visit.control.catalog, whose, **more))

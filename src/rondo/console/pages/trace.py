@@ -8,6 +8,7 @@ import json
 
 from starlette.responses import Response
 
+from rondo.console.named_values import NamedValues, events, named_values, params
 from rondo.console.visit import Page, Visit, whole_number
 from rondo.errors import InvalidRequest
 from rondo.governance.model import Role
@@ -41,6 +42,7 @@ async def show_span(visit: Visit) -> Response:
         span_id=visit.path("span_id"),
         call=found.call,
         facts=_facts(found),
+        lists=_lists(found),
         texts=[(name, text[:_LONGEST], len(text) > _LONGEST) for name, text in _texts(found) if text],
     )
 
@@ -55,14 +57,24 @@ def _texts(found: Detail) -> list[tuple[str, str]]:
     about = found.call or found.span or found.step
     match about:
         case Call():
-            return [("given", _pretty(about.input)), ("said", _pretty(about.output)), ("more", _pretty(about.params))]
+            return [("given", _pretty(about.input)), ("said", _pretty(about.output))]
         case TraceSpan():
-            tags = json.dumps(about.tags, ensure_ascii=False) if about.tags else ""
-            named = [("attributes", about.attributes), ("events", about.events), ("resource", about.resource)]
-            more = [(name, _pretty(text)) for name, text in named if text not in ("{}", "[]")]
-            return [("given", _pretty(about.input)), ("gave back", _pretty(about.output)), ("tags", tags), *more]
+            return [("given", _pretty(about.input)), ("gave back", _pretty(about.output))]
+        case _:
+            return []
+
+
+def _lists(found: Detail) -> list[NamedValues]:
+    about = found.call or found.span or found.step
+    match about:
+        case Call():
+            return params(about.params)
+        case TraceSpan():
+            tags = [NamedValues("tags", list(about.tags.items()))] if about.tags else []
+            said = named_values(about.attributes, "attributes") + events(about.events)
+            return [*tags, *said, *named_values(about.resource, "resource")]
         case Span():
-            return [("attributes", _pretty(about.attributes))]
+            return named_values(about.attributes, "attributes")
         case _:
             return []
 

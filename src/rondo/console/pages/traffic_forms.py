@@ -44,6 +44,7 @@ async def promote(visit: Visit) -> Response:
             actor=visit.actor,
             reason=sent.get("reason", ""),
             exception=exception_asked(visit.grant, sent.get("exception") or None),
+            check_release=visit.control.check_release,
         )
 
     return await _do(visit, "promote", sent, work, "promoted")
@@ -68,6 +69,7 @@ async def split(visit: Visit) -> Response:
             actor=visit.actor,
             reason=sent.get("reason", ""),
             exception=exception_asked(visit.grant, sent.get("exception") or None),
+            check_release=visit.control.check_release,
         )
 
     return await _do(visit, "split", sent, work, "split")
@@ -84,7 +86,13 @@ async def shadow(visit: Visit) -> Response:
 
     def work() -> TrafficChange:
         return traffic.shadow(
-            visit.control.catalog, visit.project, app, percents, actor=visit.actor, reason=sent.get("reason", "")
+            visit.control.catalog,
+            visit.project,
+            app,
+            percents,
+            actor=visit.actor,
+            reason=sent.get("reason", ""),
+            check_release=visit.control.check_release,
         )
 
     return await _do(visit, "shadow", sent, work, "copied" if percents else "not-copied")
@@ -107,7 +115,13 @@ async def rollback(visit: Visit) -> Response:
     def work() -> TrafficChange:
         to = whole_number(sent["to"], "to") if sent.get("to") else None
         return traffic.rollback(
-            visit.control.catalog, visit.project, app, to=to, actor=visit.actor, reason=sent.get("reason", "")
+            visit.control.catalog,
+            visit.project,
+            app,
+            to=to,
+            actor=visit.actor,
+            reason=sent.get("reason", ""),
+            check_release=visit.control.check_release,
         )
 
     return await _do(visit, "rollback", sent, work, "rolled-back")
