@@ -12,7 +12,8 @@ from rondo.catalog.text import canonical_json
 from rondo.evals.goals import Goal
 from rondo.rollout.allocation import FLOOR, LEAST_UNITS, candidate_share
 from rondo.rollout.matched import NOBODY, Observed, matched
-from rondo.rollout.verdict import GOALS_PART, MEAN, MEASURES, SHARE, judge, level, measure_of
+from rondo.rollout.model import MEAN, MEASURES, SHARE
+from rondo.rollout.verdict import GOALS_PART, judge, level, measure_of
 
 CORRECT = Goal(metric="answer.correct", at_least=0.8, margin=0.05)
 ERRORS = Goal(metric="errors.rate", at_most=0.02)

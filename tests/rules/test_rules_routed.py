@@ -245,7 +245,7 @@ def test_the_command_says_where_no_rule_fires(ask: Run, door: Door) -> None:
     ("words", "apps", "told"),
     [
         (["x"], [], "There is no app yet"),
-        (["x"], [{"name": "a"}, {"name": "b"}], "several apps: a, b"),
+        (["x"], [{"name": "a"}, {"name": "b"}], "several apps: name one of a, b"),
         (["x", "--app", "a", "--input", "tier"], [], "'tier' is no NAME=VALUE"),
         (["x", "--app", "a", "--tag", "=x"], [], "'=x' is no NAME=VALUE"),
     ],

@@ -17,7 +17,7 @@ import numpy as np
 from rondo.evals.statistics.distributions import normal_cdf
 from rondo.evals.statistics.sample import Floats
 from rondo.rollout.matched import Observed
-from rondo.rollout.verdict import Measure
+from rondo.rollout.model import Measure
 
 FLOOR = 0.1
 LEAST_UNITS = 30

@@ -17,8 +17,8 @@ from rondo.rollout.allocation import candidate_share
 from rondo.rollout.guards import SPANS_S, Counted, Span, breaches
 from rondo.rollout.matched import NOBODY, Observed
 from rondo.rollout.mismatch import expected_share, mismatch
-from rondo.rollout.model import TOTALS, Breach, GoalVerdict, Reading, Side, Terms, Variant
-from rondo.rollout.verdict import MEASURES, judge, level, measure_of
+from rondo.rollout.model import MEASURES, TOTALS, Breach, GoalVerdict, Reading, Side, Terms, Variant
+from rondo.rollout.verdict import judge, level, measure_of
 from rondo.store.base import RecordStore
 
 _SECOND = 1_000_000

@@ -19,6 +19,28 @@ TOTALS = frozenset({"calls.count", "cost.total_usd", "cost.unknown_count", "hand
 """Metrics that grow with the traffic of a side, and say nothing of its quality."""
 
 
+class Measure(Struct, frozen=True):
+    """How a metric adds up over callers. `level` is that of a quantile."""
+
+    kind: Literal["share", "mean", "quantile"]
+    level: float = 0.0
+
+
+SHARE, MEAN = Measure("share"), Measure("mean")
+
+MEASURES = {
+    "errors.rate": SHARE,
+    "handed_over.rate": SHARE,
+    "deflection": SHARE,
+    "cost.per_request_usd": MEAN,
+    "tokens.per_request": MEAN,
+    "latency.p50_ms": Measure("quantile", 0.5),
+    "latency.p95_ms": Measure("quantile", 0.95),
+    "first_token.p95_ms": Measure("quantile", 0.95),
+}
+"""The metrics that come with the calls. Any other name is that of a score."""
+
+
 class Guards(Struct, frozen=True, kw_only=True):
     """Limits on the candidate's calls; see `settings/rollout.py`."""
 

@@ -9,8 +9,7 @@ from rondo.durations import parse_duration
 from rondo.errors import InvalidRequest, SettingsError
 from rondo.releases import gate_terms
 from rondo.releases.gate import LIVE_ONLY, OF_PRODUCTION
-from rondo.rollout.model import TOTALS, Guards, Terms
-from rondo.rollout.verdict import MEASURES
+from rondo.rollout.model import MEASURES, TOTALS, Guards, Terms
 from rondo.settings.project import rollout_settings
 from rondo.settings.rollout import RolloutSettings
 from rondo.settings.steps import parse_step

@@ -8,41 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Literal
 
 import numpy as np
-from msgspec import Struct
 
 from rondo.evals.goals import Goal
 from rondo.evals.statistics.sample import Floats
 from rondo.rollout.matched import Observed, matched
-from rondo.rollout.model import TOTALS, GoalVerdict, Opinion
+from rondo.rollout.model import MEAN, MEASURES, SHARE, TOTALS, GoalVerdict, Measure, Opinion
 from rondo.rollout.sequential import Interval, asymptotic_interval, bounded_interval, quantile_interval
 
 GOALS_PART = 0.9
 """How much of the false alarms the goals have; the rest is for the hard guards."""
 
-
-class Measure(Struct, frozen=True):
-    """How a metric adds up over callers. `level` is that of a quantile."""
-
-    kind: Literal["share", "mean", "quantile"]
-    level: float = 0.0
-
-
-SHARE, MEAN = Measure("share"), Measure("mean")
-
-MEASURES = {
-    "errors.rate": SHARE,
-    "handed_over.rate": SHARE,
-    "deflection": SHARE,
-    "cost.per_request_usd": MEAN,
-    "tokens.per_request": MEAN,
-    "latency.p50_ms": Measure("quantile", 0.5),
-    "latency.p95_ms": Measure("quantile", 0.95),
-    "first_token.p95_ms": Measure("quantile", 0.95),
-}
-"""The metrics that come with the calls. Any other name is that of a score."""
 
 _METHODS = {"share": "betting", "mean": "asymptotic", "quantile": "order statistics"}
 
