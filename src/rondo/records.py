@@ -204,7 +204,8 @@ class CallMessage(Struct, frozen=True, kw_only=True):
 
     `message` is JSON as a Call's `input` has it, `text` its text, `role` who says it, `side` whether the model was
     given it or said it. Messages of a call are in the order of `told_at`, those of one log record in that of `number`.
-    The same `id` written twice is one message. The store puts it into its call and forgets it after a day.
+    The same `id` written twice is one message. The store puts it into its call, and forgets it when
+    another comes a day after it.
     """
 
     id: str

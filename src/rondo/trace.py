@@ -229,11 +229,11 @@ class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb w
         this = self._anew()
         span = this._span = trace.get_tracer("rondo.trace").start_span(self._name, attributes=self._attributes)
         this._keep_given(function, args, more)
-        yielded: list[Any] = []
+        yielded = kept.Yielded()
 
         def told(value: Any) -> None:
-            if this._keeps() and len(yielded) < _MOST_YIELDED:
-                yielded.append(value)
+            if this._keeps():
+                yielded.add(value)
 
         try:
             yield lambda: trace.use_span(span, record_exception=False, set_status_on_exception=False), told
@@ -241,8 +241,8 @@ class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb w
             with trace.use_span(span):  # which marks it as failed
                 raise
         finally:
-            if yielded:
-                this._kept("".join(yielded) if all(isinstance(each, str) for each in yielded) else yielded)
+            if yielded.number:
+                this._kept(yielded)
             span.end()
 
     def _anew(self) -> step:
@@ -254,7 +254,6 @@ class step(AbstractContextManager["step"]):  # noqa: N801 - it reads as a verb w
 
 _Resumed = Callable[[], AbstractContextManager[Any]]
 _Told = Callable[[Any], None]
-_MOST_YIELDED = 10_000
 
 
 def _spanned(within: step, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:

@@ -70,10 +70,11 @@ async def test_the_second_time_it_costs_nothing(house: House) -> None:
     }
 
 
-async def test_a_baseline_begins_with_an_empty_cache_as_the_candidate_does(house: House) -> None:
+@pytest.mark.parametrize("side", ["baseline", "candidate"])
+async def test_each_side_of_a_rollout_begins_with_an_empty_cache(house: House, side: str) -> None:
     cached(house)
     await ask(house)
-    for rollout, variant in (("r1", "baseline"), ("r1", "baseline"), ("r2", "baseline"), ("r2", None)):
+    for rollout, variant in (("r1", side), ("r1", side), ("r2", side), (None, None)):
         cached(house, rollout=rollout, variant=variant)
         await ask(house)
     assert [call.cache for call in house.calls] == [None, None, "exact", None, "exact"]

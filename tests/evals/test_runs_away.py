@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from evaluating_house import Evaluating, answering
 from record_makers import make_call
@@ -50,6 +51,7 @@ RUN = Run(
 async def test_a_model_that_is_away_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch, error: RondoError) -> None:
     """It is waited for once; what it is asked after that fails at once, until it has answered again."""
     monkeypatch.setattr("rondo.gateway.pace._BACKOFF_S", 0.0)
+    monkeypatch.setattr("rondo.evals.asking._PATIENCE_S", 0.0)
     error.retry_after = 0
     asked: list[str] = []
     is_back = False
@@ -67,7 +69,7 @@ async def test_a_model_that_is_away_keeps_nobody_waiting(monkeypatch: pytest.Mon
         """How often it was tried."""
         asked.clear()
         with suppress(RondoError):
-            await asking.ask(subject, "/chat/completions", {}, key=key, case="c")
+            await asking.ask(subject, "/chat/completions", {}, key=key, case=key)
         return len(asked)
 
     assert [await ask("one"), await ask("two"), await ask("three")] == [8, 1, 1]
@@ -96,7 +98,7 @@ class Dead:
 
 async def test_where_the_only_model_is_away_the_run_stops_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before, each example had its own eight waits: a dead provider took 15 s of each of them."""
-    monkeypatch.setattr("rondo.gateway.pace._BACKOFF_S", 0.0)
+    monkeypatch.setattr("rondo.gateway.pace._BACKOFF_S", 0.001)
     monkeypatch.setattr("rondo.errors.Unavailable.retry_after", 0)
     monkeypatch.setattr("rondo.evals.asking._PATIENCE_S", 0.0)
     dead = Dead()
@@ -105,7 +107,7 @@ async def test_where_the_only_model_is_away_the_run_stops_and_says_why(monkeypat
 
     async def ask(number: int) -> None:
         with pytest.raises(Halted):
-            await asking.ask(subject, "/chat/completions", {}, key=str(number), case="c")
+            await asking.ask(subject, "/chat/completions", {}, key=str(number), case=str(number))
 
     await asyncio.gather(*(ask(number) for number in range(40)))
     assert dead.asked == 5
@@ -143,6 +145,35 @@ async def test_only_what_has_cost_nothing_and_may_go_well_is_tried_again(
     assert asking.refused is None
 
 
+@pytest.mark.parametrize("others", [300, 0])
+async def test_one_example_that_is_never_answered_ends_as_its_own_error(
+    monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """Also where it is the last, and nobody else is answered meanwhile: the run would stop at it for ever."""
+    monkeypatch.setattr("rondo.gateway.pace._BACKOFF_S", 0.001)
+    monkeypatch.setattr("rondo.evals.asking._PATIENCE_S", 0.0)
+
+    async def evaluate(grant: Any, path: Any, body: bytes, evaluated: Any, tags: dict[str, str], **_: Any) -> Answered:
+        await asyncio.sleep(0)
+        if tags["eval_case"] == "poison":
+            raise UpstreamError("no room for this one", status=503)
+        return Answered(b'{"choices": []}', make_call())
+
+    subject = Subject(Target(label="m", model="m"), (), "m")
+    asking = Asking(structs.replace(RUN, max_concurrency=4), evaluate, lambda: GRANT, timeout_s=5, about={"m"})
+
+    async def ask(case: str) -> None:
+        await asking.ask(subject, "/chat/completions", {}, key=case, case=case)
+
+    async def ask_all() -> None:
+        for number in range(others):
+            await ask(str(number))
+
+    ended = await asyncio.gather(ask("poison"), ask_all(), return_exceptions=True)
+    assert [type(each) for each in ended] == [UpstreamError, type(None)]
+    assert asking.refused is None
+
+
 async def test_one_of_two_that_is_away_does_not_stop_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rondo.gateway.pace._BACKOFF_S", 0.0)
     subjects = [Subject(Target(label=name, model=name), (), name) for name in ("dead", "well")]
@@ -175,7 +206,7 @@ async def test_a_run_whose_provider_is_away_pauses_and_goes_on_when_it_is_back(
         return f"It is {number}!" if is_back or len(evaluating.asked("good")) <= 10 else _DOWN
 
     evaluating.upstream.plays["good"] = answering(answer)
-    paused = await evaluating.run(targets=["production"], suite={"max_concurrency": 1})
+    paused = await evaluating.run(targets=["production"], suite={"max_concurrency": 2})
     assert (paused["status"], paused["done"], paused["failed"]) == ("paused", 10, 0)
     assert "has answered nothing for 0 s" in paused["stop_reason"]
     assert "It is being mended." in paused["stop_reason"]

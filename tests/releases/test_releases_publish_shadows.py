@@ -90,6 +90,28 @@ def test_an_app_that_cannot_be_served_as_released_stays_as_it_was(
     assert not publisher.plan().faults
 
 
+def test_what_the_traffic_names_no_more_gets_nothing_where_the_stable_release_cannot_be_served(
+    catalog: Catalog, publisher: Publisher, tmp_path: Path
+) -> None:
+    """Release 1 serves, 3 and a shadow are tried; the way back is to 2, whose index is lost here."""
+    traffic.promote(catalog, "p", "bot", 2, actor="tests")
+    traffic.promote(catalog, "p", "bot", 1, actor="tests")
+    files = project_files(toml=TOML.replace("seed = 1", "seed = 3"))
+    freeze(catalog, tmp_path, "p", Bundle(files), actor="tests")
+    traffic.shadow(catalog, "p", "bot", {"main": 10, "3": 10}, actor="tests")
+    traffic.split(catalog, "p", "bot", {3: 20}, actor="tests")
+    app = publisher.plan().apps["p", "bot"]
+    assert [(release.number, places) for release, places in app.arms] == [(3, 2_000)]
+    lose_index(tmp_path)
+    traffic.rollback(catalog, "p", "bot", to=2, actor="tests")
+    traffic.shadow(catalog, "p", "bot", {"main": 10}, actor="tests")
+    plan = publisher.plan()
+    app = plan.apps["p", "bot"]
+    assert "index" in plan.faults["p", "bot"]
+    assert (app.stable.number, app.arms) == (1, ())
+    assert [share for _, share in app.shadows] == [1_000]
+
+
 def test_a_change_of_prices_takes_no_app_away_whose_index_is_gone(
     catalog: Catalog, publisher: Publisher, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from record_makers import START, make_score
@@ -160,6 +162,14 @@ def test_answers_from_the_cache_are_no_evidence(kept: Kept) -> None:
     assert "no evidence, since the cache answered them: 60 calls of the candidate and 60 of the baseline" in left_out(
         reading
     )
+
+
+def test_what_the_cache_answered_breaks_no_guard(kept: Kept) -> None:
+    """A guard's share is of the calls that asked a model, so only their failures are part of it."""
+    made = [each for number in range(60) for each in a_pair(number)]
+    broken: dict[str, Any] = {"cache": "exact", "status": 504, "error_code": "upstream_timeout"}
+    kept.add(*made, *[call(user=f"r{at}", started_at=START + at * SECOND, **broken) for at in range(60)])
+    assert kept.read(ERRORS).breaches == []
 
 
 def test_a_goal_that_no_call_tells_of_says_that_nothing_waits_for_it(kept: Kept) -> None:

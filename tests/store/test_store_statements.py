@@ -98,7 +98,8 @@ def test_every_filter_of_traces_runs(store: RecordStore, name: str) -> None:
     call = make_call()
     store.insert("w", [entry(call)], after(1))
     newest = name in TOLD_FILTERS or name in PLACE_FILTERS
-    more = {"reach": 5, "gap_us": 9} if newest else {"traces": call.trace_id, "since": 0, "until": 2**60}
+    one = {"traces": [call.trace_id], "places": [call.started_at], "before_us": 0, "after_us": 9}
+    more = {"reach": 5, "gap_us": 9} if newest else one
     plain = name.removeprefix("also_").removeprefix("same_").removeprefix("no_")
     for value in [1] if plain in ("since", "until") else [True] if plain in ("failed", "from_outside") else HOSTILE:
         about = {"project": "p", **more}

@@ -7,10 +7,11 @@ import dataclasses
 import datetime
 import enum
 import json
-from collections.abc import AsyncGenerator, Generator
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import opentelemetry.trace
 import pytest
@@ -36,6 +37,11 @@ class Order:
 @dataclasses.dataclass(slots=True)
 class Line:
     item: str
+
+
+class Login(NamedTuple):
+    user: str
+    password: str
 
 
 class Odd:
@@ -134,6 +140,39 @@ def test_coroutines_and_generators(ended: InMemorySpanExporter) -> None:
     assert told(ended)[1] == "a"
 
 
+def test_no_more_of_a_generator_is_held_than_is_kept(ended: InMemorySpanExporter) -> None:
+    class Large:
+        pass
+
+    alive: weakref.WeakSet[Large] = weakref.WeakSet()
+
+    @trace.step("many", keep=True)
+    def many(number: int, made: Callable[[], Any]) -> Generator[Any, None, None]:
+        for _ in range(number):
+            yield made()
+
+    def large() -> Large:
+        alive.add(one := Large())
+        return one
+
+    most = 0
+    for _ in many(1_000, large):
+        most = max(most, len(alive))
+    assert most <= kept.MAX_ITEMS + 2
+    values = json.loads(told(ended)[1])
+    assert (len(values), values[-1]) == (kept.MAX_ITEMS + 1, "… of 1,000")
+    assert len(list(many(20_000, lambda: "word "))) == 20_000
+    assert told(ended)[1] == "word " * (kept.MAX_ALL // 5) + "…"
+    held = kept.Yielded()
+    for value in ("x" * 1_000_000, *[""] * 1_000_000):
+        held.add(value)
+    assert sum(len(text) for text in held.held) == kept.MAX_ALL + 1
+    mixed = kept.Yielded()
+    for each in (*["a"] * 150, 1, "b"):
+        mixed.add(each)
+    assert json.loads(kept.as_text(mixed)) == [*["a"] * 100, "… of 152"]
+
+
 def test_nothing_is_read_until_spans_are_sent() -> None:
     class Watched(Broken):
         asked = False
@@ -147,7 +186,7 @@ def test_nothing_is_read_until_spans_are_sent() -> None:
 
 
 def test_secrets_are_left_out_at_any_depth() -> None:
-    names = (
+    names: tuple[str | bytes, ...] = (
         "password",
         "api_key",
         "apiKey",
@@ -158,12 +197,21 @@ def test_secrets_are_left_out_at_any_depth() -> None:
         "token",
         "authToken",
         "x-api-key",
+        *("authtoken", "accesstoken", "APIToken", "HFToken", "token1", "pwd2", "dbpass", "DBPass", "passcode"),
+        *("api key", "user.token", "auth.key", "PASSword", "oauth", "access_tokens", "token:2", "MYTOKEN"),
+        b"authorization",
     )
     for name in names:
         assert "hush" not in kept.as_text({"deep": [{name: "hush"}]}), name
+        if len(name.split()) == 1:
+            assert "hush" not in kept.as_text({"headers": [(name, "hush"), [name, "hush"]]}), name
+    assert kept.as_text([("Authorization", "Bearer x")]) == '[["Authorization", "[left out]"]]'
+    assert kept.as_text(Login("u1", "hush")) == '{"user": "u1", "password": "[left out]"}'
+    said = [["How do I get a new password?", "By mail."], ["a", "b"], ["password", "user", "id"]]
+    assert json.loads(kept.as_text(said)) == said, "no pairs of a name and a value"
     assert kept.as_text(Order(7)) == '{"number": 7, "api_key": "[left out]"}'
-    assert json.loads(kept.as_text({"tokens": 3, "max_tokens": 4, "author": "a", "passage": "p"})) == {
-        "tokens": 3, "max_tokens": 4, "author": "a", "passage": "p",
+    assert json.loads(kept.as_text({"tokens": 3, "max_tokens": 4, "author": "a", "passage": "p", "bypass": 1})) == {
+        "tokens": 3, "max_tokens": 4, "author": "a", "passage": "p", "bypass": 1,
     }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from rondo.records import Call, Entry, Kind, TraceSpan, to_json
 from rondo.store.base import RecordStore
 from rondo.traces import listing
 from rondo.traces.filter import EVERY_TRACE, TRACE_FIELDS, TraceFilter, parse_trace_filter
-from rondo.traces.listing import GAP_US, list_traces
+from rondo.traces.listing import GAP_US, TraceRow, list_traces
 from rondo.traces.tree import tree
 
 SECOND = 1_000_000
@@ -52,6 +52,19 @@ def listed(store: RecordStore, filter: TraceFilter = EVERY_TRACE, *, limit: int 
         if before is None:
             return found
     raise AssertionError("the pages have no end")
+
+
+def rows_of(store: RecordStore, project: str, limit: int, filter: TraceFilter = EVERY_TRACE) -> list[TraceRow]:
+    """The rows of all pages, one after the other."""
+    rows: list[TraceRow] = []
+    before: str | None = None
+    while True:
+        page = list_traces(store, project, filter, limit=limit, before=before)
+        assert len(page.items) <= limit
+        rows += page.items
+        before = page.before
+        if before is None:
+            return rows
 
 
 def test_agents_chains_tools_and_calls_are_each_a_row(store: RecordStore) -> None:
@@ -134,14 +147,7 @@ def test_pages_hold_every_trace_once_by_its_first(
         first[span.trace_id] = min(place, first.get(span.trace_id, place))
     if records:
         put(store, *records)
-    found: list[str] = []
-    before: str | None = None
-    while True:
-        page = list_traces(store, project, limit=limit, before=before)
-        found += [row.trace_id for row in page.items]
-        before = page.before
-        if before is None:
-            break
+    found = [row.trace_id for row in rows_of(store, project, limit)]
     assert found == [trace for trace, _ in sorted(first.items(), key=lambda each: each[1], reverse=True)]
 
 
@@ -155,13 +161,71 @@ def test_very_long_traces_are_gone_past(store: RecordStore, monkeypatch: pytest.
     assert listed(store, limit=2) == [trace_id(3), trace_id(2), trace_id(1)]
 
 
-def test_what_goes_on_after_a_silence_stands_again(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_NEAREST", 0)  # so that one look does not see both
+def test_what_goes_on_after_a_silence_stands_again(store: RecordStore) -> None:
     silence = GAP_US // SECOND
     put(store, make_span(1, 0, name="first"), make_span(1, silence, name="in time"))
     assert listed(store) == [trace_id(1)]
     put(store, make_span(1, 2 * silence + 1, name="late"), make_span(2, silence))
-    assert listed(store, limit=1) == [trace_id(1), trace_id(2), trace_id(1)]
+    for limit in (1, 50):
+        assert listed(store, limit=limit) == [trace_id(1), trace_id(2), trace_id(1)]
+
+
+@pytest.mark.parametrize("nearest", [0, 200])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    told=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 9), st.booleans(), st.booleans()), max_size=30),
+    limits=st.tuples(st.integers(1, 8), st.integers(1, 50)),
+)
+def test_rows_do_not_depend_on_their_pages(
+    store: RecordStore, nearest: int, told: list[tuple[int, int, bool, bool]], limits: tuple[int, int]
+) -> None:
+    project, half = f"h{next(_ids)}", GAP_US // SECOND / 2
+    times: dict[tuple[str, bool], list[int]] = {}
+    records: list[Call | TraceSpan] = []
+    for trace, at, is_call, has_user in told:
+        span = make_span(trace, at * half, project=project, user="u1" if has_user else None)
+        records.append(
+            make_call(project=project, trace_id=span.trace_id, started_at=span.started_at, user=span.user)
+            if is_call
+            else span
+        )
+        for of_user in {False, has_user}:
+            times.setdefault((span.trace_id, of_user), []).append(span.started_at)
+    if records:
+        put(store, *records)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "_NEAREST", nearest)
+        one, other = (rows_of(store, project, limit) for limit in limits)
+        assert one == other
+        users = [rows_of(store, project, limit, TraceFilter(user="u1")) for limit in limits]
+        assert users[0] == users[1]
+    stand = [
+        (trace, at)
+        for (trace, of_user_alone), all_of_it in times.items()
+        if not of_user_alone
+        for at in set(all_of_it)
+        if not any(at - GAP_US <= each < at for each in all_of_it)
+    ]
+    assert sorted((row.trace_id, row.started_at) for row in one) == sorted(stand)
+    for row in one:
+        near = [at for at in times[row.trace_id, False] if row.started_at <= at < row.started_at + GAP_US]
+        assert row.spans + row.calls == len(near)
+    assert {row.trace_id for row in users[0]} == {trace for trace, of_user_alone in times if of_user_alone}
+
+
+def test_traces_that_went_on_after_a_silence_push_no_other_out(
+    store: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_NEAREST", 0)
+    late = 3 * GAP_US // SECOND
+    put(store, *(make_span(1, late + number) for number in range(4)), make_span(1, 100))
+    put(store, *(make_span(100 + number, 80 + number) for number in range(20)), make_span(200, 200))
+    others = {trace_id(number) for number in (1, 200, *range(100, 120))}
+    for limit in (1, 2, 3, 5, 6, 7, 50):
+        found = listed(store, limit=limit)
+        assert (set(found), len(found)) == (others, 23), limit
+        again = [row for row in rows_of(store, "p", limit) if row.trace_id == trace_id(1)]
+        assert [(row.started_at - START, row.spans) for row in again] == [(late * SECOND, 4), (100 * SECOND, 1)]
 
 
 def test_what_fits_few_of_many_is_found_page_by_page(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:

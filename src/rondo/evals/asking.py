@@ -1,11 +1,11 @@
 """Asking for one run: each question to a release or a model goes through the gateway's own pipeline, once.
 
-What is busy or out of reach is asked again later, a little slower; a model that was waited for in vain is not waited
-for again until it has answered, so that one that is away keeps nobody else waiting. Where all that the run is about are
-away, nothing more is asked: it would only be errors, and the run can go on when they are back. Where the run's budget
-has no room beside what is under way, it is asked again when that has ended; where there is none even so, OutOfBudget
-ends the run. What an earlier life of the run was told, and could not keep, is found in the records, so that nothing is
-paid twice.
+What is busy or out of reach is asked again later, a little slower, and a few times only: then that is the example's own
+error. A model that has been silent for long, whichever example it was asked, is away: it is not waited for again until
+it has answered, so that it keeps nobody else waiting. Where all that the run is about are away, nothing more is asked:
+it would only be errors, and the run can go on when they are back. Where the run's budget has no room beside what is
+under way, it is asked again when that has ended; where there is none even so, OutOfBudget ends the run. What an earlier
+life of the run was told, and could not keep, is found in the records, so that nothing is paid twice.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ RUN, KEY, CASE = "eval_run", "eval_key", "eval_case"
 _MOST_TRIES = 8
 _PATIENCE_S = 45.0
 _PATIENCE_TIMES = 5
-"""Who has given no answer for so long, and so often in a row, is away."""
+"""Who has given no answer for so long, and so often in a row, to more than one example, is away."""
 _LONGEST_WAIT_S = 15
 """For a model that is out of reach: when it is back tells only a try."""
 
@@ -90,11 +90,17 @@ class Halted(BaseException):
 
 
 class _Silence(NamedTuple):
-    """Since when a model could not be had, how often, without an answer between, and why; `since` is monotonic."""
+    """Since when a model could not be had, how often, for which examples, without an answer between, and why; `since`
+    is monotonic."""
 
     since: float
     times: int
+    cases: frozenset[str]
     why: RondoError
+
+    def is_away(self, now: float) -> bool:
+        """One example alone proves nothing: it may be that one which cannot be answered."""
+        return self.times >= _PATIENCE_TIMES and now - self.since >= _PATIENCE_S and len(self.cases) > 1
 
 
 class Asking:
@@ -158,7 +164,7 @@ class Asking:
             try:
                 answer = await self._once(path, encoded, evaluated, tags, context)
             except RondoError as error:
-                self._note(subject, error, tries)
+                self._note(subject, error, case or key)
                 if self.refused is not None and _is_away(error):
                     raise Halted from None
                 if tries >= self._tries or not _is_worth_a_wait(error) or subject.identity in self._away:
@@ -173,17 +179,17 @@ class Asking:
                 self.pace.leave()
         raise Halted
 
-    def _note(self, subject: Subject, error: RondoError, tries: int) -> None:
+    def _note(self, subject: Subject, error: RondoError, case: str) -> None:
         """Remember who cannot be had; where nobody can whom this is about, that is the end."""
         who, now = subject.identity, clock.monotonic()
         if not _is_away(error):
             if isinstance(error, UpstreamError):  # it is there, to say so
                 self._silent.pop(who, None)
             return
-        before = self._silent.get(who, _Silence(now, 0, error))
+        before = self._silent.get(who, _Silence(now, 0, frozenset(), error))
         why = error if isinstance(error, UpstreamError) else before.why  # the gateway's own says less
-        silence = self._silent[who] = _Silence(before.since, before.times + 1, why)
-        if tries >= self._tries or (silence.times >= _PATIENCE_TIMES and now - silence.since >= _PATIENCE_S):
+        silence = self._silent[who] = _Silence(before.since, before.times + 1, before.cases | {case}, why)
+        if silence.is_away(now):
             self._away.add(who)
         if self._about and self._about <= self._away:
             self._refuse(f"{subject.target.label} has answered nothing for {now - silence.since:.0f} s: {why}")

@@ -113,9 +113,9 @@ def asked_of(policy: CachePolicy, turn: Turn, route: Sequence[ServedModel]) -> A
 
 
 def _arm(release: ServedRelease) -> Sequence[str]:
-    """A rollout's baseline begins with an empty cache, as the candidate does: what the stable release has kept so far
-    would make it look quicker and cheaper."""
-    return ("baseline", release.rollout or "") if release.variant == "baseline" else ()
+    """Both sides of a rollout begin with an empty cache: what a release has kept so far would make it look quicker and
+    cheaper."""
+    return () if release.rollout is None else (release.variant or "", release.rollout)
 
 
 def _who(request: ChatRequest) -> str | None:

@@ -100,7 +100,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     direct: Callable[[str, str], ServedModel | None]
     """A model named by (provider, model id) alone; None where there is no such provider."""
     faults: dict[tuple[str, str], str] = {}
-    """Apps that cannot be served as released, and why; one that the plan before had goes on as it was in there."""
+    """Apps that cannot be served as released, and why; one that the plan before had goes on with the stable
+    release of that."""
     unserved: dict[tuple[str, str, str], str] = {}
     """What of an app is left out while the app goes on: candidates and shadows, by (project, app, number or model),
     and why."""

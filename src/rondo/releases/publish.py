@@ -1,8 +1,8 @@
 """From the catalog to the plan that the gateway serves.
 
 The plan is immutable; parts that did not change (releases, indexes) are taken over from the last one. What serves goes
-on: an app that cannot be served as released stays as the last plan had it, and is left out, with the reason, where that
-had none; a candidate or a shadow is left out alone.
+on: an app whose stable release cannot be served keeps the one of the last plan, and is left out, with the reason, where
+that had none; a candidate or a shadow is left out alone. Who else gets calls is always as the traffic says now.
 """
 
 from __future__ import annotations
@@ -117,12 +117,7 @@ class Publisher:
     def _apps(self, connection: Connection, names: list[str], made: _Made) -> dict[tuple[str, str], ServedApp]:
         apps: dict[tuple[str, str], ServedApp] = {}
         for row in (row for project in names for row in store.list_apps(connection, project)):
-            try:
-                app = self._app(connection, row, made)
-            except RondoError as error:
-                _log.error("the app %s cannot be served: %s", row.name, error)
-                made.faults[row.project, row.name] = str(error)
-                app = self._as_before(row, made)
+            app = self._app(connection, row, made)
             if app is not None:
                 apps[row.project, row.name] = app
         self._releases, self._served_apps = made.releases, apps
@@ -130,20 +125,17 @@ class Publisher:
         self._indexes = {each.index.version: each.index for each in (*served, *made.releases.values()) if each.index}
         return apps
 
-    def _as_before(self, row: AppRow, made: _Made) -> ServedApp | None:
-        """The app as the last plan had it, with its releases; None where it had none."""
-        own = (row.project, row.name)
-        made.releases.update({key: release for key, release in self._releases.items() if key[:2] == own})
-        return self._served_apps.get(own)
-
     def _app(self, connection: Connection, row: AppRow, made: _Made) -> ServedApp | None:
-        """The app with the releases that have traffic, which go into `made`; None where it has none yet."""
+        """The app with the releases that have traffic, which go into `made`; None where it has none yet, or none that
+        can serve."""
         change = store.current_traffic(connection, row.project, row.name)
         if change is None or change.traffic.stable is None:
             return None
         traffic = change.traffic
         assert traffic.stable is not None
-        stable = self._known(connection, row, traffic.stable, made)
+        stable = self._stable(connection, row, traffic.stable, made)
+        if stable is None:
+            return None
         return ServedApp(
             name=row.name,
             stable=stable,
@@ -152,6 +144,21 @@ class Publisher:
             shadows=tuple(self._shadows(connection, row, traffic, stable, made)),
             sticky_session=traffic.trial is not None and traffic.trial.sticky == "session",
         )
+
+    def _stable(self, connection: Connection, row: AppRow, number: int, made: _Made) -> ServedRelease | None:
+        """The stable release, or the last plan's where it cannot be served; None where that had none."""
+        try:
+            return self._known(connection, row, number, made)
+        except RondoError as error:
+            _log.error("the app %s cannot be served: %s", row.name, error)
+            made.faults[row.project, row.name] = str(error)
+        before = self._served_apps.get((row.project, row.name))
+        if before is None:
+            return None
+        key = (row.project, row.name, before.stable.number)
+        if key in self._releases:  # else it has prices of before
+            made.releases[key] = self._releases[key]
+        return before.stable
 
     def _arms(
         self,
@@ -162,7 +169,8 @@ class Publisher:
         made: _Made,
     ) -> tuple[tuple[ServedRelease, int], ...]:
         """Who gets the places. Those of a candidate that cannot be served are the stable release's: it must not take
-        the app away. A rollout has no baseline then either, and waits.
+        the app away. A rollout has no baseline then either, and waits; also where another release stands in for the
+        stable one.
         """
         served = {}
         for number in (arm.release for arm in traffic.arms):
@@ -171,7 +179,7 @@ class Publisher:
             except RondoError as error:
                 _log.error("the candidate %d of the app %s cannot be served: %s", number, row.name, error)
                 made.unserved[row.project, row.name, str(number)] = str(error)
-        if traffic.trial is not None and len(served) < len(traffic.arms):
+        if traffic.trial is not None and (len(served) < len(traffic.arms) or stable.number != traffic.stable):
             return ()
         return tuple(
             (_side(served.get(place.release, stable), traffic, place.variant), place.places)

@@ -3,8 +3,9 @@
 Each is one transaction: what holds now is read, the state machine decides, and the new state, its audit entry and the
 new revision are written together. A verb that would change nothing writes nothing and gives back what holds, so
 trying again is safe. Whoever is given more traffic is tried first (`rehearsal.py`), also on the way back, since one
-that cannot be served would take the app away; and passes the app's gate. Both in that same transaction, so that nothing
-can change between the evidence and the step that it lets through.
+that cannot be served would take the app away; and passes the app's gate. An app's first release does neither: nothing
+served before. Both in that same transaction, so that nothing can change between the evidence and the step that it lets
+through.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 A call is one row, with its texts in it: lists, searches, exports and patterns read nothing else. So a message waits in
 `call_messages`, before its call has come and after. Whatever comes next of the same call, from the same key, puts the
-call on the list `untold_calls` in the transaction that stores it; `tell` goes through the list once that is committed,
+call on the list `calls_to_tell` in the transaction that stores it; `tell` goes through the list once that is committed,
 and makes each call's texts anew from all of its messages, so that no order of coming makes a difference and no crash
-leaves one out. After a day a message is forgotten. Only calls that others told of are touched.
+leaves one out. A message is of a call that began within an hour of it, so that no batch reads all that waits. It is
+forgotten when another comes a day after it. Only calls that others told of are touched.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from rondo.store.columns import MESSAGE, table
 
 TABLES = {
     "call_messages": table("call_messages", CallMessage),
-    "untold_calls": "CREATE TABLE untold_calls (project VARCHAR NOT NULL, trace_id VARCHAR NOT NULL,"
-    " span_id VARCHAR NOT NULL, key_id VARCHAR NOT NULL)",
+    "calls_to_tell": "CREATE TABLE calls_to_tell (project VARCHAR NOT NULL, trace_id VARCHAR NOT NULL,"
+    " span_id VARCHAR NOT NULL, key_id VARCHAR NOT NULL, started_at BIGINT NOT NULL)",
 }
 
 _NEARBY_US = 3_600_000_000
@@ -31,6 +32,7 @@ _AT_ONCE = 8 << 20
 """Bytes of messages in a transaction: they may be many times those of the batch, and memory is little."""
 
 _KEY = "project, trace_id, span_id, key_id"
+_CALL = f"{_KEY}, started_at"
 _NAMES = ", ".join(f'"{name}"' for name in MESSAGE)
 _SPOKEN = "told_at, number, rowid"
 
@@ -43,30 +45,38 @@ WHERE id NOT IN (SELECT id FROM call_messages WHERE told_at BETWEEN $since AND $
 QUALIFY row_number() OVER (PARTITION BY id ORDER BY rowid) = 1
 """  # noqa: S608
 _LIST_STORED = f"""
-INSERT INTO untold_calls
-SELECT {_KEY} FROM calls
+INSERT INTO calls_to_tell
+SELECT {_CALL} FROM calls
 WHERE arm = 'traced' AND started_at BETWEEN $since AND $until AND ({_KEY}) IN (SELECT ({_KEY}) FROM new_messages)
 """  # noqa: S608
+
+_AROUND_CALLS = "SELECT min(started_at) - $nearby, max(started_at) + $nearby FROM "
+_AROUND_NEW = _AROUND_CALLS + "new_calls WHERE arm = 'traced'"
 _LIST_NEW = f"""
-INSERT INTO untold_calls
-SELECT {_KEY} FROM new_calls WHERE arm = 'traced' AND ({_KEY}) IN (SELECT ({_KEY}) FROM call_messages)
+INSERT INTO calls_to_tell
+SELECT {_CALL} FROM new_calls
+WHERE arm = 'traced' AND ({_KEY}) IN (SELECT ({_KEY}) FROM call_messages WHERE told_at BETWEEN $since AND $until)
 """  # noqa: S608
 
+_AROUND_LISTED = _AROUND_CALLS + "calls_to_tell"
+_OF_CALL = f"told_at BETWEEN $since AND $until AND abs(told_at - started_at) <= {_NEARBY_US}"
 _SIZES = f"""
-SELECT {_KEY}, coalesce(sum(strlen(message)), 0)::BIGINT, min(told_at), max(told_at)
-FROM (SELECT DISTINCT {_KEY} FROM untold_calls) LEFT JOIN call_messages USING ({_KEY})
-GROUP BY {_KEY}
+SELECT {_CALL}, sum(strlen(message))::BIGINT, min(told_at), max(told_at)
+FROM (SELECT DISTINCT {_CALL} FROM calls_to_tell) JOIN call_messages USING ({_KEY})
+WHERE {_OF_CALL}
+GROUP BY {_CALL}
 """  # noqa: S608
-_SINGLE_OUT = "CREATE OR REPLACE TEMP TABLE telling AS SELECT unnest($keys, recursive := true)"
-_TOLD = f"DELETE FROM untold_calls WHERE ({_KEY}) IN (SELECT ({_KEY}) FROM telling)"  # noqa: S608
+_SINGLE_OUT = "CREATE OR REPLACE TEMP TABLE telling AS SELECT unnest($calls, recursive := true)"
+_TOLD = f"DELETE FROM calls_to_tell WHERE ({_CALL}) IN (SELECT ({_CALL}) FROM telling)"  # noqa: S608
+_TOLD_ALL = "DELETE FROM calls_to_tell"
 
 # What the span said itself stands where no message of that side came.
 _RETELL = f"""
 CREATE OR REPLACE TEMP TABLE retold AS
 WITH fitting AS MATERIALIZED (
-    SELECT rowid AS place, sum(strlen(message)) OVER (PARTITION BY {_KEY}, side ORDER BY {_SPOKEN}) AS so_far
-    FROM call_messages
-    WHERE ({_KEY}) IN (SELECT ({_KEY}) FROM telling) AND told_at BETWEEN $since AND $until),
+    SELECT place, sum(strlen(message)) OVER (PARTITION BY {_KEY}, side ORDER BY told_at, number, place) AS so_far
+    FROM (SELECT *, rowid AS place FROM call_messages) JOIN telling USING ({_KEY})
+    WHERE {_OF_CALL}),
 told AS (
     SELECT {_KEY},
         '[' || string_agg(message, ',' ORDER BY {_SPOKEN}) FILTER (side = 'input') || ']' AS given,
@@ -78,7 +88,7 @@ told AS (
     FROM call_messages
     WHERE rowid IN (SELECT place FROM fitting WHERE so_far <= {_MOST_OF_A_SIDE})
     GROUP BY {_KEY})
-SELECT calls.rowid AS place, calls.* EXCLUDE (failed, tokens) REPLACE (
+SELECT calls.* EXCLUDE (failed, tokens) REPLACE (
     coalesce(given, calls.input) AS input,
     CASE WHEN given IS NULL THEN calls.question ELSE coalesce(told.question, '') END AS question,
     coalesce(said, calls.output) AS output, coalesce(told.answer, calls.answer) AS answer)
@@ -86,10 +96,11 @@ FROM calls JOIN told USING ({_KEY})
 WHERE calls.arm = 'traced' AND calls.started_at BETWEEN $since - {_NEARBY_US} AND $until + {_NEARBY_US}
 """  # noqa: S608
 
-# Not an UPDATE: it would hold the texts in memory until the next checkpoint. A call keeps its number of arrival.
+# Not an UPDATE: it would hold the texts in memory until the next checkpoint. A call keeps its number of arrival, and is
+# found by it: a checkpoint between the transactions moves rowids, so that one may be another call's.
 _REPLACE = (
-    "DELETE FROM calls WHERE rowid IN (SELECT place FROM retold)",
-    "INSERT INTO calls BY NAME SELECT * EXCLUDE (place) FROM retold",
+    "DELETE FROM calls WHERE arrival IN (SELECT arrival FROM retold)",
+    "INSERT INTO calls BY NAME SELECT * FROM retold",
 )
 
 
@@ -104,29 +115,33 @@ def keep(cursor: duckdb.DuckDBPyConnection) -> None:
 
 def list_new_calls(cursor: duckdb.DuckDBPyConnection) -> None:
     """List those of `new_calls` of which messages came before."""
-    cursor.execute(_LIST_NEW)
+    since, until = cursor.execute(_AROUND_NEW, {"nearby": _NEARBY_US}).fetchall()[0]
+    if since is not None:
+        cursor.execute(_LIST_NEW, {"since": since, "until": until})
 
 
 def tell(cursor: duckdb.DuckDBPyConnection) -> None:
     """Make the texts of all calls that are listed. In transactions of its own."""
-    listed = cursor.execute(_SIZES).fetchall()
+    since, until = cursor.execute(_AROUND_LISTED, {"nearby": _NEARBY_US}).fetchall()[0]
+    if since is None:
+        return
+    listed = cursor.execute(_SIZES, {"since": since, "until": until}).fetchall()
     while listed:
         size, taken = 0, list[tuple[Any, ...]]()
-        while listed and (not taken or size + listed[-1][4] <= _AT_ONCE):
+        while listed and (not taken or size + listed[-1][5] <= _AT_ONCE):
             taken.append(listed.pop())
-            size += taken[-1][4]
+            size += taken[-1][5]
         _tell(cursor, taken)
+    cursor.execute(_TOLD_ALL)  # those that are left have no message
 
 
 def _tell(cursor: duckdb.DuckDBPyConnection, taken: list[tuple[Any, ...]]) -> None:
-    keys = [dict(zip(("project", "trace_id", "span_id", "key_id"), row, strict=False)) for row in taken]
-    times = [row[5:7] for row in taken if row[5] is not None]
-    cursor.execute(_SINGLE_OUT, {"keys": keys})
-    if times:
-        cursor.execute(_RETELL, {"since": min(first for first, _ in times), "until": max(last for _, last in times)})
+    names = ("project", "trace_id", "span_id", "key_id", "started_at")
+    cursor.execute(_SINGLE_OUT, {"calls": [dict(zip(names, row, strict=False)) for row in taken]})
+    cursor.execute(_RETELL, {"since": min(row[6] for row in taken), "until": max(row[7] for row in taken)})
     cursor.begin()
     try:
-        for statement in _REPLACE if times else ():
+        for statement in _REPLACE:
             cursor.execute(statement)
         cursor.execute(_TOLD)
         cursor.commit()

@@ -4,7 +4,7 @@ the gateway's own calls, of which each is a trace by itself.
 No trace is a row of the store. One is found by the calls and spans that fit a filter, from the newest down, and stands
 where the first of them began; then those of the page alone are put together. So a page costs what is on it, however
 many traces there are. What begins later than `GAP_US` after a trace is not counted here, and one that is silent for
-longer may stand again where it goes on.
+longer stands again where it goes on, as a row of its own. Rows and their order are the same, however long the pages.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class TracePage(Struct, frozen=True):
 
 
 class _Look(Struct, frozen=True):
-    """The traces that begin among the newest calls and spans, the place of the last of these, and whether there are
-    more below it."""
+    """Where traces begin among the newest calls and spans, the place of the last of these, and whether there are more
+    below it."""
 
     begun: list[dict[str, Any]]
     bottom: tuple[int, str, str] | None
@@ -82,17 +82,16 @@ def list_traces(
 ) -> TracePage:
     """A page of traces. Raises InvalidRequest for a limit out of range or a `before` that no page gave."""
     check_limit(limit)
-    found: dict[str, tuple[dict[str, Any], TraceRow]] = {}
+    found: list[tuple[dict[str, Any], TraceRow]] = []
     place = parse_cursor(before) if before is not None else None
     reach, farthest = _NEAREST + limit, _FARTHEST_FURTHER if filter.further() else _FARTHEST
     while True:
         look = _look(store, project, filter, place, reach)
-        for begun, row in _put_together(store, project, filter, look.begun, limit + 1 - len(found)):
-            found.setdefault(row.trace_id, (begun, row))
+        found += _put_together(store, project, filter, look.begun, limit + 1 - len(found))
         if len(found) > limit or not look.goes_on or reach >= farthest:
             break
         place, reach = look.bottom, min(reach * 4, farthest)
-    shown = list(found.values())[:limit]
+    shown = found[:limit]
     last = _place(shown[-1][0]) if len(found) > limit else look.bottom if look.goes_on else None
     return TracePage([row for _, row in shown], ".".join(map(str, last)) if last else None)
 
@@ -106,7 +105,7 @@ def _look(
     return _Look(
         begun=[row for row in rows if row["begins"]],
         bottom=_place(rows[-1]) if rows else None,
-        goes_on=sum(row["fitting"] for row in rows) >= reach,
+        goes_on=bool(rows) and rows[-1]["gone_through"] >= reach,
     )
 
 
@@ -118,16 +117,19 @@ def _put_together(
     before = GAP_US if filter.leading() else 0
     further, found = filter.further(), list[tuple[dict[str, Any], TraceRow]]()
     for part in (begun[:wanted], begun[wanted:]):  # the less time they span, the sooner they are put together
-        if not part or len(found) == wanted or (found and not further):
+        if not part or len(found) >= wanted:
             break
         about: Conditions = {
             "project": project,
-            "traces": ",".join(row["trace_id"] for row in part),
-            "since": min(row["started_at"] for row in part) - before,
-            "until": max(row["started_at"] for row in part) + GAP_US,
+            "traces": [row["trace_id"] for row in part],
+            "places": [row["started_at"] for row in part],
+            "before_us": before,
+            "after_us": GAP_US,
         }
-        fitting = {row["trace_id"]: row for row in store.query("traces_list", about, further)}
-        found += [(row, _row(fitting[row["trace_id"]])) for row in part if row["trace_id"] in fitting]
+        rows = store.query("traces_list", about, further)
+        fitting = {(row["trace_id"], row.pop("stands_at")): _row(row) for row in rows}
+        places = ((row, (row["trace_id"], row["started_at"])) for row in part)
+        found += [(row, fitting[place]) for row, place in places if place in fitting]
     return found[:wanted]
 
 

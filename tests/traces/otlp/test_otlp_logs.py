@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -29,7 +30,8 @@ from rondo.traces.search import get_calls, list_calls
 
 SPAN = b"12345678"
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.system": "openai"}
-DAY = 86_400_000_000
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
 EVENTS: list[dict[str, Any]] = [
     {"name": "gen_ai.system.message", "body": {"content": "Be nice."}},
     {"name": "gen_ai.user.message", "body": {"content": "Where is A1?"}},
@@ -51,6 +53,12 @@ SAID = [
     {"role": "tool", "content": '{"state": "shipped"}', "tool_call_id": "c1"},
 ]
 ANSWER = {"role": "assistant", "content": "Shipped."}
+DETAILS = [
+    ("gen_ai.input.messages", "gen_ai.output.messages"),
+    ("input.value", "output.value"),
+    ("gen_ai.prompt", "gen_ai.completion"),
+]
+"""Attributes by which an event of details tells what was given and what was said."""
 
 
 def read(*logs: dict[str, Any], grant: Grant = GRANT, now: int = NOW) -> Records:
@@ -146,6 +154,77 @@ def test_what_was_not_put_into_its_call_for_a_crash_is_so_later(
     assert texts(the_call(store)) == (SAID, ANSWER, "Where is A1?", "Shipped.")
 
 
+class Gap:
+    """A cursor in whose place another thread works before each of its transactions begins."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, meanwhile: Callable[[], object]) -> None:
+        self._cursor, self._meanwhile = cursor, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def begin(self) -> None:
+        self._meanwhile()
+        self._cursor.begin()
+
+
+def test_rows_that_move_before_a_call_is_replaced_lose_no_other(
+    store: RecordStore, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def move_rows() -> None:
+        with behind(store)._cursor() as other:
+            other.execute("CREATE TEMP TABLE moved AS SELECT * EXCLUDE (failed, tokens) FROM calls")
+            other.execute("DELETE FROM calls")
+            other.execute("INSERT INTO calls BY NAME SELECT * FROM moved ORDER BY arrival DESC")
+            other.execute("CHECKPOINT")
+
+    def tell(cursor: duckdb.DuckDBPyConnection, taken: Any) -> None:
+        _tell(Gap(cursor, move_rows), taken)  # type: ignore[arg-type]
+
+    _tell = call_messages._tell
+    put(call_entry(), call_entry(span_id=b"87654321", trace_id=b"another trace id"))
+    monkeypatch.setattr(call_messages, "_tell", tell)
+    put(*entries(*EVENTS))
+    assert texts(the_call(store)) == (SAID, ANSWER, "Where is A1?", "Shipped.")
+    assert len(list_calls(store, "p", CallFilter()).items) == 2
+
+
+@pytest.mark.parametrize("call_first", [True, False])
+def test_only_messages_within_an_hour_are_of_a_call(
+    store: RecordStore, put: Callable[..., None], call_first: bool
+) -> None:
+    far = {"name": "gen_ai.user.message", "at": (NOW - 2 * HOUR) * 1_000, "body": {"content": "far"}}
+    near = {**EVENTS[1], "at": (NOW - HOUR // 2) * 1_000}
+    batches = [[call_entry()], entries(far), entries(near)]
+    for batch in batches if call_first else reversed(batches):
+        put(*batch)
+    assert texts(the_call(store))[0] == [SAID[1]]
+
+
+def test_no_batch_reads_all_messages_that_wait(
+    store: RecordStore, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its work must not grow with the day: each look at what waits is bounded by times, and none is for nothing."""
+    looks = list[str]()
+
+    class Watched(Gap):
+        def execute(self, sql: str, bound: Any = None) -> Any:
+            looks.append(sql) if "call_messages" in sql else None
+            return self._cursor.execute(sql, bound)
+
+    def watch(name: str) -> None:
+        step = getattr(call_messages, name)
+        monkeypatch.setattr(call_messages, name, lambda cursor: step(Watched(cursor, lambda: None)))
+
+    for name in ("list_new_calls", "tell"):
+        watch(name)
+    put(entry_of(make_call(project="p", started_at=NOW)))
+    assert looks == []
+    put(*entries(*EVENTS), call_entry())
+    assert looks
+    assert all("told_at BETWEEN $since AND $until" in each for each in looks)
+
+
 def test_an_event_of_details_tells_all_at_once(store: RecordStore, put: Callable[..., None]) -> None:
     attributes = {
         "gen_ai.system_instructions": [{"type": "text", "content": "Be nice."}],
@@ -238,8 +317,13 @@ def test_a_call_told_of_without_end_is_cut(
         True,
         [],
         {},
+        [1, 2],
         [None, {"content": "x"}],
+        [{"content": "x"}],
+        [{"role": None, "content": "x"}],
+        [{"role": {"a": 1}, "content": "x"}],
         {"content": {"deep": [1, None]}},
+        {"content": "x", "role": 5},
         {"content": "\0\ud800"[:1]},
     ],
 )
@@ -247,12 +331,20 @@ def test_a_call_told_of_without_end_is_cut(
 def test_bodies_of_any_kind_become_sound_records(
     store: RecordStore, put: Callable[..., None], name: str, body: Any
 ) -> None:
-    hostile = {"gen_ai.input.messages": body, "gen_ai.output.messages": body} if "details" in name else {}
-    for each in ({"name": name, "body": body, "attributes": hostile}, {"name": name, "body": {"message": body}}):
-        put(*entries(each), call_entry())
+    for given, said in DETAILS if "details" in name else [("", "")]:
+        for hostile in (body, json.dumps(body)):
+            put(*entries({"name": name, "body": body, "attributes": {given: hostile, said: hostile}}), call_entry())
+    put(*entries({"name": name, "body": {"message": body}}), call_entry())
     call = the_call(store)
     for field in (call.input, call.output):
         assert field == "" or isinstance(msgspec.json.decode(field), list | dict)
+
+
+@pytest.mark.parametrize("odd", ["[1,2]", '[{"content":"x"}]', '[null,"a"]'])
+def test_a_list_of_no_messages_is_one_message(store: RecordStore, put: Callable[..., None], odd: str) -> None:
+    details = {"name": "gen_ai.client.inference.operation.details", "attributes": {"input.value": odd}}
+    put(*entries(details, EVENTS[4]), call_entry())
+    assert texts(the_call(store)) == ([{"role": "user", "content": odd}], ANSWER, odd, "Shipped.")
 
 
 def test_a_message_with_no_span_and_a_log_of_another_kind_are_counted() -> None:

@@ -3,7 +3,7 @@
 -- Parameters: project, app, rollout, since, now, by_session, spans (lengths in microseconds, one a line; 0: all of it),
 -- counts_after, matures_after (microseconds after a caller's first call).
 -- A call counts in a span by its end. What ended after `now` was timed by another clock, and counts as well.
--- `cached` answers ask no model: they neither fail nor cost, and are no call for the price of one.
+-- `cached` answers ask no model: they neither fail nor cost, and are no call for a share or a price.
 -- A caller belongs to the side of its first call. `fresh` of them do not count yet, `immature` not for what scores tell.
 WITH mine AS MATERIALIZED (
     SELECT
@@ -29,8 +29,8 @@ spans AS (
 ),
 counted AS (
     SELECT span, ours, shadow, count(*) AS calls, count(*) FILTER (WHERE cached) AS cached,
-        count(*) FILTER (WHERE failed) AS failed,
-        count(*) FILTER (WHERE timed_out) AS timeouts,
+        count(*) FILTER (WHERE failed AND NOT cached) AS failed,
+        count(*) FILTER (WHERE timed_out AND NOT cached) AS timeouts,
         count(cost_usd) AS priced, coalesce(sum(cost_usd), 0) AS cost, coalesce(var_samp(cost_usd), 0) AS cost_variance
     FROM mine, spans
     WHERE span = 0 OR ended_at >= $now - span

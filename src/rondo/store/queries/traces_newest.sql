@@ -1,6 +1,7 @@
--- The traces of the newest calls and spans that fit, as many as $reach: a row for each, of its first among them.
+-- Where traces stand among the newest calls and spans that fit, of which as many as $reach are gone through.
 -- Parameters: project, reach, gap_us. Filters: told, place.
--- `begins` tells that nothing earlier in the trace fits, up to gap_us before; `fitting` counts its calls and spans here.
+-- A trace stands where one of its own fits (`begins`) and none did in the gap_us before; after a silence it stands anew.
+-- The last that was gone through is a row in any case; `gone_through` counts them all.
 -- The name of a call is what it asked for, an app or a model. Copies for a shadow and calls of evaluations are no traces
 -- of anybody's.
 WITH near AS MATERIALIZED (
@@ -22,8 +23,10 @@ WITH near AS MATERIALIZED (
     ORDER BY started_at DESC, trace_id DESC, span_id DESC
     LIMIT $reach
 ),
-first AS MATERIALIZED (
-    SELECT trace_id, min((started_at, span_id)) AS place, count(*) AS fitting FROM near GROUP BY trace_id
+ends AS MATERIALIZED (
+    SELECT min((started_at, trace_id, span_id)) AS lowest, max((started_at, trace_id, span_id)) AS highest,
+        count(*) AS gone_through
+    FROM near
 ),
 told AS (
     SELECT trace_id, span_id, started_at
@@ -33,7 +36,7 @@ told AS (
         WHERE project = $project AND coalesce(arm, 'live') IN ('live', 'traced')
             AND started_at >= (SELECT min(started_at) - $gap_us FROM near)
             AND started_at <= (SELECT max(started_at) FROM near)
-            AND trace_id IN (SELECT trace_id FROM first)
+            AND trace_id IN (SELECT trace_id FROM near)
     )
     WHERE {where:told}
     UNION ALL
@@ -44,15 +47,17 @@ told AS (
         WHERE project = $project
             AND started_at >= (SELECT min(started_at) - $gap_us FROM near)
             AND started_at <= (SELECT max(started_at) FROM near)
-            AND trace_id IN (SELECT trace_id FROM first)
+            AND trace_id IN (SELECT trace_id FROM near)
     )
     WHERE {where:told}
 ),
-earlier AS (
-    SELECT DISTINCT trace_id
-    FROM told JOIN first USING (trace_id)
-    WHERE (told.started_at, told.span_id) < place AND told.started_at >= place[1] - $gap_us
+placed AS (
+    SELECT *, (started_at, trace_id, span_id) AS place,
+        lag(started_at) OVER (PARTITION BY trace_id ORDER BY started_at, span_id) AS earlier
+    FROM told
 )
-SELECT trace_id, place[1] AS started_at, place[2] AS span_id, fitting, trace_id NOT IN (SELECT trace_id FROM earlier) AS begins
-FROM first
-ORDER BY started_at DESC, trace_id DESC
+SELECT trace_id, started_at, span_id, gone_through,
+    earlier IS NULL OR earlier < started_at - $gap_us AS begins
+FROM placed, ends
+WHERE place >= lowest AND place <= highest AND (earlier IS NULL OR earlier < started_at - $gap_us OR place = lowest)
+ORDER BY started_at DESC, trace_id DESC, span_id DESC

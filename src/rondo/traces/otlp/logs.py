@@ -17,7 +17,7 @@ from rondo.records import CallMessage
 from rondo.traces.otlp import conventions as told
 from rondo.traces.otlp.about import ids_of
 from rondo.traces.otlp.expand import REFUSALS, Records
-from rondo.traces.otlp.facts import as_json
+from rondo.traces.otlp.facts import as_json, text
 from rondo.traces.otlp.messages import Message, Talk, talk_of, text_of
 from rondo.traces.otlp.model import SentEvent, SentLog
 from rondo.traces.otlp.scores import score_of_log
@@ -51,8 +51,7 @@ def log_records(logs: Iterable[SentLog], grant: Grant, now: int) -> Records:
 def _add(records: Records, log: SentLog, talk: Talk, grant: Grant, now: int) -> None:
     trace_id, span_id = ids_of(log.trace_id, log.span_id)
     at = timing_of(log.at, log.at, now).started_at
-    given = talk.given if isinstance(talk.given, list) else [{"role": "user", "content": talk.given}]
-    sides: tuple[tuple[Side, list[Message]], ...] = (("input", given), ("output", talk.said))
+    sides: tuple[tuple[Side, list[Message]], ...] = (("input", _given(talk)), ("output", talk.said))
     for side, messages in sides:
         for number, message in enumerate(messages):
             if not _says_something(message):
@@ -69,12 +68,20 @@ def _add(records: Records, log: SentLog, talk: Talk, grant: Grant, now: int) -> 
                     side=side,
                     told_at=at,
                     number=number,
-                    role=message["role"],
+                    role=text(message["role"]),
                     text=text_of(message.get("content")),
                     message=written,
                     received_at=now,
                 )
             )
+
+
+def _given(talk: Talk) -> list[Message]:
+    """Messages, each with a role; whatever else the model was given is one message of a user."""
+    given = talk.given
+    if isinstance(given, list) and all(isinstance(each, dict) and "role" in each for each in given):
+        return given
+    return [] if given is None else [{"role": "user", "content": text(given)}]
 
 
 def _says_something(message: Message) -> bool:
