@@ -86,7 +86,8 @@ SELECT
     CASE WHEN luck < 0.02 THEN 'traced' WHEN luck < 0.03 THEN 'shadow' ELSE 'live' END AS arm,
     CASE WHEN draw(n, 29) < 0.05 THEN 'exact' END AS "cache",
     CASE WHEN draw(n, 29) < 0.05 THEN 0.001 END AS saved_usd,
-    n + 1 AS arrival
+    n + 1 AS arrival,
+    'where is my order ' || n AS search_text
 FROM drawn
 ORDER BY moment
 """

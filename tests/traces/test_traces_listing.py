@@ -124,7 +124,7 @@ def test_copies_for_shadows_and_evaluations_are_no_traces(store: RecordStore) ->
     assert listed(store) == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     told=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 20), st.booleans(), st.booleans()), max_size=30),
     limit=st.integers(1, 4),
@@ -171,7 +171,7 @@ def test_what_goes_on_after_a_silence_stands_again(store: RecordStore) -> None:
 
 
 @pytest.mark.parametrize("nearest", [0, 200])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     told=st.lists(st.tuples(st.integers(1, 8), st.integers(0, 9), st.booleans(), st.booleans()), max_size=30),
     limits=st.tuples(st.integers(1, 8), st.integers(1, 50)),

@@ -88,7 +88,7 @@ told AS (
     FROM call_messages
     WHERE rowid IN (SELECT place FROM fitting WHERE so_far <= {_MOST_OF_A_SIDE})
     GROUP BY {_KEY})
-SELECT calls.* EXCLUDE (failed, tokens) REPLACE (
+SELECT calls.* EXCLUDE (search_text, failed, tokens) REPLACE (
     coalesce(given, calls.input) AS input,
     CASE WHEN given IS NULL THEN calls.question ELSE coalesce(told.question, '') END AS question,
     coalesce(said, calls.output) AS output, coalesce(told.answer, calls.answer) AS answer)
@@ -100,7 +100,7 @@ WHERE calls.arm = 'traced' AND calls.started_at BETWEEN $since - {_NEARBY_US} AN
 # found by it: a checkpoint between the transactions moves rowids, so that one may be another call's.
 _REPLACE = (
     "DELETE FROM calls WHERE arrival IN (SELECT arrival FROM retold)",
-    "INSERT INTO calls BY NAME SELECT * FROM retold",
+    "INSERT INTO calls BY NAME SELECT *, lower(concat_ws(chr(10), question, answer)) AS search_text FROM retold",
 )
 
 

@@ -17,7 +17,7 @@ from rondo.store import call_messages, rollups
 from rondo.store.base import Holdings
 from rondo.store.columns import CALL, SCORE, SPAN, TRACE_SPAN, defaults, table
 
-VERSION = 2
+VERSION = 1
 
 # A call has failed if its status says so, or if it broke off after a good status had been sent; not if its client left.
 _FAILED = """failed BOOLEAN GENERATED ALWAYS AS (
@@ -26,6 +26,8 @@ _TOKENS = """tokens BIGINT GENERATED ALWAYS AS (
     CASE WHEN coalesce(input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens) IS NOT NULL
     THEN coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
         + coalesce(output_tokens, 0) + coalesce(reasoning_tokens, 0) END) VIRTUAL"""
+# What a search for text looks through. Lower case is made once, here: made at every search, it takes most of its time.
+_SEARCHED = "search_text VARCHAR NOT NULL"
 # Read a call at a time, and most of a call's bytes: zstd makes them half as large as what DuckDB would choose, in half
 # the time. What lists and searches read many of, as the question and the answer, is left to it.
 _PACKED = ("input", "output", "rendered", "chunks")
@@ -42,7 +44,7 @@ _TABLES = (
     _TRACE_SPANS,
     *call_messages.TABLES.values(),
     _ARRIVALS,
-    table("calls", Call, "arrival BIGINT NOT NULL", _FAILED, _TOKENS, leave_out=("spans",), packed=_PACKED),
+    table("calls", Call, "arrival BIGINT NOT NULL", _SEARCHED, _FAILED, _TOKENS, leave_out=("spans",), packed=_PACKED),
     table(
         "spans",
         Span,
@@ -70,7 +72,8 @@ _UNSAID = ", ".join(
 
 INSERT_CALLS = f"""
 INSERT INTO calls BY NAME
-SELECT * EXCLUDE (spans) REPLACE ({_UNSAID}), $before + row_number() OVER () AS arrival
+SELECT * EXCLUDE (spans) REPLACE ({_UNSAID}), $before + row_number() OVER () AS arrival,
+    lower(concat_ws(chr(10), question, answer)) AS search_text
 FROM new_calls
 """  # noqa: S608
 
@@ -145,10 +148,6 @@ def prepare(database: duckdb.DuckDBPyConnection) -> None:
             if name not in tables:
                 database.execute(create)
         _add_columns(database)
-        if version < VERSION:
-            # Until version 1 the texts of a call were there once more, in lower case, for searches.
-            database.execute("ALTER TABLE calls DROP COLUMN IF EXISTS search_text")
-            database.execute("UPDATE schema_version SET version = ?", [VERSION])
     rollups.prepare(database)
     database.commit()
 
