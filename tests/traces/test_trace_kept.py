@@ -13,12 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import opentelemetry.trace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from rondo import kept, trace
@@ -52,14 +49,6 @@ class Odd:
 class Broken(dict[str, Any]):
     def items(self) -> Any:
         raise ValueError("no")
-
-
-@pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(opentelemetry.trace, "get_tracer", provider.get_tracer)
-    return exporter
 
 
 def told(ended: InMemorySpanExporter) -> tuple[Any, Any]:

@@ -10,10 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 
 import httpx2
-import opentelemetry.trace
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from journeys.conftest import project, serve
@@ -110,15 +107,6 @@ def test_hooks_of_clients() -> None:
     request = httpx2.Request("GET", "http://rondo.test")
     trace.add_headers(request)
     assert "traceparent" not in request.headers
-
-
-@pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    """The spans that have ended, in order."""
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(opentelemetry.trace, "get_tracer", provider.get_tracer)
-    return exporter
 
 
 def told(ended: InMemorySpanExporter) -> list[tuple[str, str | None, bool]]:

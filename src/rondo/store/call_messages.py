@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from rondo.records import CallMessage
-from rondo.store.columns import MESSAGE, table
+from rondo.store.columns import MESSAGE, SEARCH_TEXT, table
 
 TABLES = {
     "call_messages": table("call_messages", CallMessage),
@@ -100,7 +100,7 @@ WHERE calls.arm = 'traced' AND calls.started_at BETWEEN $since - {_NEARBY_US} AN
 # found by it: a checkpoint between the transactions moves rowids, so that one may be another call's.
 _REPLACE = (
     "DELETE FROM calls WHERE arrival IN (SELECT arrival FROM retold)",
-    "INSERT INTO calls BY NAME SELECT *, lower(concat_ws(chr(10), question, answer)) AS search_text FROM retold",
+    f"INSERT INTO calls BY NAME SELECT *, {SEARCH_TEXT} FROM retold",  # noqa: S608
 )
 
 

@@ -93,3 +93,7 @@ SPAN = columns(Span)
 SCORE = columns(Score)
 TRACE_SPAN = columns(TraceSpan)
 MESSAGE = columns(CallMessage)
+
+# What a search for text looks through. Lower case is made once, at the insert: made at every search, it takes most of
+# its time.
+SEARCH_TEXT = "lower(concat_ws(chr(10), question, answer)) AS search_text"

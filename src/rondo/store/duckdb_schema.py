@@ -15,7 +15,7 @@ from rondo.errors import CorruptData
 from rondo.records import Call, Position, Score, Span, TraceSpan
 from rondo.store import call_messages, rollups
 from rondo.store.base import Holdings
-from rondo.store.columns import CALL, SCORE, SPAN, TRACE_SPAN, defaults, table
+from rondo.store.columns import CALL, SCORE, SEARCH_TEXT, SPAN, TRACE_SPAN, defaults, table
 
 VERSION = 1
 
@@ -26,7 +26,6 @@ _TOKENS = """tokens BIGINT GENERATED ALWAYS AS (
     CASE WHEN coalesce(input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens) IS NOT NULL
     THEN coalesce(input_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0)
         + coalesce(output_tokens, 0) + coalesce(reasoning_tokens, 0) END) VIRTUAL"""
-# What a search for text looks through. Lower case is made once, here: made at every search, it takes most of its time.
 _SEARCHED = "search_text VARCHAR NOT NULL"
 # Read a call at a time, and most of a call's bytes: zstd makes them half as large as what DuckDB would choose, in half
 # the time. What lists and searches read many of, as the question and the answer, is left to it.
@@ -72,8 +71,7 @@ _UNSAID = ", ".join(
 
 INSERT_CALLS = f"""
 INSERT INTO calls BY NAME
-SELECT * EXCLUDE (spans) REPLACE ({_UNSAID}), $before + row_number() OVER () AS arrival,
-    lower(concat_ws(chr(10), question, answer)) AS search_text
+SELECT * EXCLUDE (spans) REPLACE ({_UNSAID}), $before + row_number() OVER () AS arrival, {SEARCH_TEXT}
 FROM new_calls
 """  # noqa: S608
 

@@ -351,3 +351,15 @@ def test_a_message_with_no_span_and_a_log_of_another_kind_are_counted() -> None:
     records = read({**EVENTS[1], "span_id": b""}, {"name": "app.started", "body": {"content": "x"}}, EVENTS[0])
     assert (records.rejected, len(records.entries)) == (2, 1)
     assert "span id" in records.reason
+
+
+def test_texts_that_came_late_are_found_by_a_search(store: RecordStore, put: Callable[..., None]) -> None:
+    put(call_entry())
+    assert not found(store, "where is a1")
+    put(*entries(*EVENTS))
+    assert found(store, "where is a1")
+    assert not found(store, "where is a2")
+
+
+def found(store: RecordStore, text: str) -> list[Any]:
+    return list(store.query("calls_list", {"project": "p", "limit": 9}, {"text": text}))
